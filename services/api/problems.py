@@ -1,0 +1,129 @@
+"""Errors as RFC 9457 problem documents. `code` is stable; `detail` is for people and says what to do."""
+
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from flask import Flask, Response, jsonify, make_response
+from flask_openapi3 import OpenAPI
+from kombu.exceptions import OperationalError as BrokerError
+from pydantic import BaseModel, Field, ValidationError
+from sqlalchemy.exc import OperationalError as DatabaseError
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+
+from shared.errors import FacememError, TransientError
+
+log = structlog.get_logger()
+
+# Seconds after which a client may try again when one of our parts does not answer.
+TRY_AGAIN_SECONDS = 5
+
+
+class Problem(BaseModel):
+    """What went wrong (RFC 9457)."""
+
+    type: str = Field("about:blank", description="always about:blank; `code` tells problems apart")
+    title: str
+    status: int
+    code: str = Field(description="stable name of the problem")
+    detail: str
+    limit: str | None = Field(None, description="the setting whose limit was met")
+    maximum: int | None = Field(None, description="that limit's value")
+    errors: list[dict[str, Any]] | None = Field(None, description="each field that is wrong, and why")
+
+
+class RequestError(FacememError):
+    """The request cannot be fulfilled as it stands."""
+
+    code = "bad_request"
+    status = HTTPStatus.BAD_REQUEST
+
+    def __init__(self, detail: str | None = None, *, limit: str | None = None, maximum: int | None = None) -> None:
+        super().__init__(detail)
+        self.limit = limit
+        self.maximum = maximum
+
+
+class NotFound(RequestError):
+    """There is nothing here under this id."""
+
+    code = "not_found"
+    status = HTTPStatus.NOT_FOUND
+
+
+class NotYet(RequestError):
+    """This is not there yet; the job is still on its way."""
+
+    code = "not_yet"
+    status = HTTPStatus.CONFLICT
+
+
+class LimitExceeded(RequestError):
+    """The submission is larger than this service accepts."""
+
+    code = "limit_exceeded"
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+
+
+class UnsupportedMedia(RequestError):
+    """Send images as multipart/form-data, or links as application/json."""
+
+    code = "unsupported_media_type"
+    status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+
+
+def response(problem: Problem) -> Response:
+    """The problem as an HTTP response."""
+    answer = make_response(jsonify(problem.model_dump(exclude_none=True)), problem.status)
+    answer.mimetype = "application/problem+json"
+    if problem.status == HTTPStatus.SERVICE_UNAVAILABLE:
+        answer.headers["Retry-After"] = str(TRY_AGAIN_SECONDS)
+    return answer
+
+
+def _problem(status: int, code: str, detail: str, **more: Any) -> Response:
+    return response(Problem(title=HTTPStatus(status).phrase, status=status, code=code, detail=detail, **more))
+
+
+def invalid(error: ValidationError) -> Response:
+    """The answer to a request whose fields do not fit."""
+    errors = [{"field": ".".join(map(str, each["loc"])), "error": each["msg"]} for each in error.errors()]
+    listed = "; ".join(f"{each['field'] or 'body'}: {each['error']}" for each in errors)
+    return _problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_request", listed, errors=errors)
+
+
+def register(app: OpenAPI | Flask) -> None:
+    """Let every error of the app end as a problem document."""
+
+    @app.errorhandler(RequestError)
+    def refused(error: RequestError) -> Response:
+        return _problem(error.status, error.code, error.detail, limit=error.limit, maximum=error.maximum)
+
+    @app.errorhandler(ValidationError)
+    def not_valid(error: ValidationError) -> Response:
+        return invalid(error)
+
+    @app.errorhandler(RequestEntityTooLarge)
+    def too_large(error: RequestEntityTooLarge) -> Response:
+        maximum = app.config["MAX_CONTENT_LENGTH"]
+        detail = f"A submission may have {maximum:,} bytes in all; split it into several jobs."
+        return _problem(error.code or 413, "limit_exceeded", detail, limit="max_submission_bytes", maximum=maximum)
+
+    @app.errorhandler(HTTPException)
+    def http(error: HTTPException) -> Response:
+        status = error.code or 500
+        code = HTTPStatus(status).phrase.lower().replace(" ", "_").replace("-", "_")
+        return _problem(status, code, error.description or HTTPStatus(status).phrase)
+
+    @app.errorhandler(DatabaseError)
+    @app.errorhandler(BrokerError)
+    @app.errorhandler(TransientError)
+    def unavailable(error: Exception) -> Response:
+        log.error("part_unavailable", error=str(error))
+        code = getattr(error, "code", None) if isinstance(error, TransientError) else "temporarily_unavailable"
+        return _problem(503, code or "temporarily_unavailable", "A part of the service does not answer; try again.")
+
+    @app.errorhandler(Exception)
+    def broken(error: Exception) -> Response:
+        log.exception("request_broke")
+        return _problem(500, "internal_error", "Something broke on our side; it was logged.")

@@ -1,0 +1,42 @@
+"""One thing that facemem needs, tried by using it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+Verdict = Literal["ok", "optional", "problem"]
+
+
+class Missing(Exception):
+    """What was tried is not there or not as it should be; the message says what was found."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """`attempt` uses the thing and says what it found, or raises. A thing that is `optional` may be missing."""
+
+    name: str
+    attempt: Callable[[], str]
+    remedy: str
+    optional: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a check. The remedy is empty where all is well."""
+
+    name: str
+    verdict: Verdict
+    found: str
+    remedy: str = ""
+
+
+def tried(check: Check) -> Outcome:
+    """Runs a check. Whatever its attempt raises is its outcome."""
+    try:
+        return Outcome(check.name, "ok", check.attempt())
+    except Missing as error:
+        found = str(error)
+    except Exception as error:  # This is what is being looked for.
+        found = f"{type(error).__name__}: {error}".strip()
+    return Outcome(check.name, "optional" if check.optional else "problem", found, check.remedy)

@@ -1,0 +1,70 @@
+"""What computes: torch, the face detector, the text encoder, the bundle. Together they score one portrait."""
+
+import time
+from functools import lru_cache
+
+import numpy as np
+import torch
+
+from services.cli.doctor.check import Missing
+from services.cli.samples import HOPPER, packaged
+from shared.captions.describer import describe
+from shared.faces.finder import FaceFinder, FoundFace
+from shared.images.crop import crop_face, to_crop
+from shared.memorability.catalogue import find
+from shared.memorability.encoders import Encoders
+from shared.memorability.scorer import Scorer
+from shared.memorability.text_encoder import PACKAGE, TextEncoder
+from shared.settings import Settings
+
+SIDE = 512  # of the matrices that are multiplied
+
+
+def device(configured: Settings) -> str:
+    """The device of the settings multiplies two matrices."""
+    name = configured.device
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    ones = torch.ones(SIDE, SIDE, device=name)
+    started = time.perf_counter()
+    if float((ones @ ones).sum()) != float(SIDE**3):
+        raise Missing(f"{name} multiplies wrongly")
+    took = 1000 * (time.perf_counter() - started)
+    model = torch.cuda.get_device_name() if name == "cuda" else f"{torch.get_num_threads()} threads"
+    return f"torch {torch.__version__} on {name} ({model}), {took:.0f} ms for {SIDE} x {SIDE}"
+
+
+def detector(configured: Settings) -> str:
+    """It finds the one face of a portrait."""
+    return f"MTCNN finds the face of the sample, confidence {_found(configured).confidence:.3f}"
+
+
+def text_encoder(configured: Settings) -> str:
+    """Its weights are those that the bundle was trained with."""
+    text = find(configured.bundle).config["text"]
+    TextEncoder(text["weights_sha256"], text["max_tokens"], torch.device("cpu"))
+    return f"MiniLM of {PACKAGE}, SHA-256 {text['weights_sha256'][:12]}"
+
+
+def bundle(configured: Settings) -> str:
+    """It is whole, and scores the portrait."""
+    facts = find(configured.bundle, configured.bundle_digest)
+    face = _found(configured)
+    crop = crop_face(_portrait(), face.box, margin=configured.crop_margin)
+    caption = describe(crop.pixels, to_crop(face.landmarks, crop.box))
+    states = Encoders(facts, configured.device).encode(crop.pixels[None], [caption])
+    [score] = Scorer(facts).score(states)
+    return f"{facts.name} {facts.digest[:12]} scores the sample {score.score:.2f} ± {score.uncertainty:.2f}"
+
+
+def _portrait() -> np.ndarray:
+    return np.array(packaged(*HOPPER))
+
+
+@lru_cache(maxsize=1)
+def _found(configured: Settings) -> FoundFace:
+    finder = FaceFinder(configured.device, configured.detection_min_face, configured.detection_threshold)
+    [faces] = finder.find([_portrait()])
+    if len(faces) != 1:
+        raise Missing(f"MTCNN finds {len(faces)} faces in a portrait of one")
+    return faces[0]

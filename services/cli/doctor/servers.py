@@ -1,0 +1,77 @@
+"""The servers: PostgreSQL, Redis, Ollama, and a facemem that runs."""
+
+import tempfile
+from pathlib import Path
+
+import httpx
+import psycopg
+import redis
+from sqlalchemy import create_engine, text
+
+from services.cli.doctor.check import Missing
+from services.local.folder import running
+from services.local.postgres import USER, Postgres, socket_folder
+from services.local.redis import Redis
+from services.local.supervisor import Supervisor
+from shared.settings import LocalSettings, Settings
+
+SECONDS = 5.0
+
+
+def postgres(local: LocalSettings) -> str:
+    """The one that is named answers; or one of our own starts in a temporary folder and answers."""
+    if local.database_url is not None:
+        engine = create_engine(local.database_url.get_secret_value())
+        with engine.connect() as connection:
+            return f"PostgreSQL {connection.execute(text('show server_version')).scalar_one()} answers"
+    with tempfile.TemporaryDirectory(prefix="facemem-doctor-") as name, Supervisor() as supervisor:
+        folder = Path(name)
+        server = Postgres(folder / "cluster", socket_folder(folder / "sockets"), folder / "postgres.log")
+        server.start(supervisor)
+        with psycopg.connect(host=str(server.sockets), user=USER, dbname="postgres") as connection:
+            version = connection.info.parameter_status("server_version")
+        supervisor.stop()
+        return f"PostgreSQL {version} starts and answers"
+
+
+def broker(local: LocalSettings) -> str:
+    """The one that is named answers; or one of our own starts in a temporary folder and answers."""
+    if local.broker_url is not None:
+        return f"Redis {_ping(local.broker_url.get_secret_value())} answers"
+    with tempfile.TemporaryDirectory(prefix="facemem-doctor-") as name, Supervisor() as supervisor:
+        server = Redis(Path(name), Path(name, "redis.log"))
+        version = _ping(server.start(supervisor))
+        supervisor.stop()
+        return f"Redis {version} starts and answers"
+
+
+def _ping(url: str) -> str:
+    with redis.Redis.from_url(url, socket_timeout=SECONDS, socket_connect_timeout=SECONDS) as client:
+        client.ping()
+        return str(client.info("server")["redis_version"])
+
+
+def ollama(configured: Settings) -> str:
+    """It answers and has the model."""
+    url, model = str(configured.ollama_url).rstrip("/"), configured.ollama_model
+    try:
+        tags = httpx.get(f"{url}/api/tags", timeout=SECONDS).json()
+    except httpx.HTTPError as error:
+        raise Missing(f"nothing answers at {url}; the describer writes the captions") from error
+    names = [str(each["name"]) for each in tags["models"]]
+    if not any(name in (model, f"{model}:latest") for name in names):
+        raise Missing(f"Ollama answers but does not have {model}; the describer writes the captions")
+    return f"Ollama has {model}"
+
+
+def system(local: LocalSettings) -> str:
+    """A facemem that runs is ready."""
+    run = running(local.home)
+    url = local.api_url or (run.api_url if run else None)
+    if url is None:
+        raise Missing(f"none runs on {local.home}")
+    health = httpx.get(f"{url.rstrip('/')}/readyz", timeout=SECONDS).json()
+    wrong = [f"{part}: {said}" for part, said in health["checks"].items() if said != "ok"]
+    if wrong:
+        raise Missing(f"{url}: {'; '.join(wrong)}")
+    return f"{url} is ready"

@@ -1,0 +1,141 @@
+"""One face, one image with its faces, one image without any."""
+
+from io import BytesIO
+
+from PIL import Image, ImageDraw, ImageOps
+
+from services.api.schemas import FaceResult, Word
+from services.client.wording import contribution, ordinal, why_no_score
+from services.contact_sheet.content import SheetFace, SheetImage
+from services.contact_sheet.ink import CARD, FAINT, INK, LOWERING, RAISING, SMOOTH, SOFT, bar, chip, rounded, text
+from services.contact_sheet.layout import beside, card, columns, ends, flow, stack
+
+CARD_WIDTH = 760
+PADDING = 22
+INSIDE = CARD_WIDTH - 2 * PADDING
+PHOTO_WIDTH = 290  # beside the one face of an image
+PHOTO_HEIGHT = 620  # at most, whichever way it stands
+GAP = 14
+PICTURE_RADIUS = 8
+LINE = 3  # of the frame around a face
+BADGE = 30  # the circle with its number
+WORDS = 3
+FACES = 12  # of one image, largest first; a crowd would make a sheet of its own
+TILE_WIDTH = 368
+THUMBNAIL = (112, 84)
+
+
+def image_card(image: SheetImage) -> Image.Image:
+    """An image with at least one face that has a score."""
+    faces = image.faces[:FACES]
+    name = text(image.result.image, 19, SOFT, width=INSIDE)
+    if len(faces) == 1:
+        photo = _photo(image, PHOTO_WIDTH)
+        body = stack(
+            [
+                beside([photo, _face(faces[0], INSIDE - PHOTO_WIDTH - PADDING)], PADDING),
+                _caption(faces[0].result, INSIDE, 2),
+            ],
+            GAP,
+        )
+    else:
+        half = (INSIDE - PADDING) // 2
+        blocks = [stack([_face(face, half, numbered=True), _caption(face.result, half, 3)], GAP) for face in faces]
+        body = stack([_photo(image, INSIDE), columns(blocks, 2, PADDING)], PADDING)
+    return card(stack([name, body], GAP), CARD_WIDTH, PADDING)
+
+
+def tile(image: SheetImage) -> Image.Image:
+    """An image without a score, and why it has none."""
+    if image.photo is None:
+        thumbnail = Image.new("RGB", THUMBNAIL, FAINT)
+        cross = text("?", 40, SOFT)
+        thumbnail.paste(cross, ((THUMBNAIL[0] - cross.width) // 2, (THUMBNAIL[1] - cross.height) // 2), cross)
+    else:
+        thumbnail = ImageOps.fit(_opened(image.photo), THUMBNAIL, Image.Resampling.LANCZOS)
+    width = TILE_WIDTH - 3 * GAP - THUMBNAIL[0]
+    words = [
+        text(image.result.image, 17, INK, width=width),
+        text(why_no_score(image.result), 17, SOFT, width=width, lines=2),
+    ]
+    return card(beside([rounded(thumbnail, PICTURE_RADIUS), stack(words, 2)], GAP), TILE_WIDTH, GAP)
+
+
+def _face(face: SheetFace, width: int, *, numbered: bool = False) -> Image.Image:
+    result = face.result
+    side = (width - GAP) // 2
+    crop = _opened(face.crop).resize((side, side), Image.Resampling.LANCZOS)
+    if numbered:
+        crop.paste(*_badge(result.face, (8, 8)))
+    heatmap = _opened(face.heatmap).resize((side, side), Image.Resampling.LANCZOS)
+    pictures = beside([rounded(crop, PICTURE_RADIUS), rounded(heatmap, PICTURE_RADIUS)], GAP)
+    pieces = [pictures, _score(result, width), bar((width, 8), INK, (result.percentile or 0) / 100)]
+    chips = [_word(word, width) for word in (result.words or [])[:WORDS]]
+    chips += [chip(flag, 18, SOFT, width) for flag in result.flags]
+    if chips:
+        pieces.append(flow(chips, width, 8))
+    return stack(pieces, GAP)
+
+
+def _caption(result: FaceResult, width: int, lines: int) -> Image.Image:
+    return text(result.caption or "", 17, SOFT, width=width, lines=lines)
+
+
+def _score(result: FaceResult, width: int) -> Image.Image:
+    score = text(f"{result.score:.2f}", 44, INK, bold=True)
+    spread = text(f"± {result.uncertainty:.2f}", 22, SOFT)
+    rank = text(f"{ordinal(result.percentile or 0)} percentile", 19, SOFT)
+    # The small letters shall stand on the line of the large ones.
+    left = Image.new("RGBA", (score.width + 10 + spread.width, score.height))
+    left.alpha_composite(score)
+    left.alpha_composite(spread, (score.width + 10, score.height - spread.height - 8))
+    raised = Image.new("RGBA", (rank.width, rank.height + 9))
+    raised.alpha_composite(rank)
+    return ends(left, raised, width)
+
+
+def _word(word: Word, width: int) -> Image.Image:
+    colour = RAISING if word.contribution > 0 else LOWERING
+    return chip(contribution(word), 18, colour, width)
+
+
+def _photo(image: SheetImage, width: int) -> Image.Image:
+    """The photo with the box of each face, numbered if there are several."""
+    assert image.photo is not None
+    photo = ImageOps.contain(_opened(image.photo), (width, PHOTO_HEIGHT), Image.Resampling.LANCZOS)
+    scale = photo.width / (image.result.width or photo.width)
+    for face in image.faces:
+        _frame(photo, [edge * scale for edge in face.result.box])
+    if len(image.faces) > 1:
+        for face in image.faces:
+            corner = (round(face.result.box[0] * scale) - 6, round(face.result.box[1] * scale) - 6)
+            photo.paste(*_badge(face.result.face, corner))
+    return rounded(photo, PICTURE_RADIUS)
+
+
+def _frame(photo: Image.Image, box: list[float]) -> None:
+    """A white frame with a dark edge, to be seen on any ground. Drawn in place, on the part of the photo around it."""
+    left, top = round(box[0]) - LINE, round(box[1]) - LINE
+    right, bottom = round(box[2]) + LINE, round(box[3]) + LINE
+    frame = Image.new("RGBA", ((right - left) * SMOOTH, (bottom - top) * SMOOTH))
+    pen = ImageDraw.Draw(frame)
+    pen.rounded_rectangle(
+        (0, 0, frame.width - 1, frame.height - 1), 7 * SMOOTH, (0, 0, 0, 0), (0, 0, 0, 110), 5 * SMOOTH
+    )
+    inner = (SMOOTH, SMOOTH, frame.width - 1 - SMOOTH, frame.height - 1 - SMOOTH)
+    pen.rounded_rectangle(inner, 6 * SMOOTH, (0, 0, 0, 0), (*CARD, 255), LINE * SMOOTH)
+    frame = frame.resize((right - left, bottom - top), Image.Resampling.LANCZOS)
+    photo.paste(frame, (left, top), frame)
+
+
+def _badge(number: int, corner: tuple[int, int]) -> tuple[Image.Image, tuple[int, int], Image.Image]:
+    """A number in a dark circle, as the arguments to paste it."""
+    badge = Image.new("RGBA", (BADGE, BADGE), (*INK, 255))
+    label = text(str(number), 18, CARD)
+    badge.alpha_composite(label, ((BADGE - label.width) // 2, (BADGE - label.height) // 2))
+    badge = rounded(badge, BADGE // 2)
+    return badge, (max(0, corner[0]), max(0, corner[1])), badge
+
+
+def _opened(content: bytes) -> Image.Image:
+    return Image.open(BytesIO(content)).convert("RGB")

@@ -1,0 +1,35 @@
+"""What a contact sheet shows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from services.api.schemas import FaceResult, ImageResult
+
+
+@dataclass(frozen=True)
+class SheetFace:
+    """A face that has a score, its crop and its heat map as encoded pictures."""
+
+    result: FaceResult
+    crop: bytes
+    heatmap: bytes
+
+
+@dataclass(frozen=True)
+class SheetImage:
+    """An image, its upright photo as an encoded picture, if there is one, and its faces that have a score."""
+
+    result: ImageResult
+    photo: bytes | None
+    faces: Sequence[SheetFace]
+
+
+@dataclass(frozen=True)
+class SheetContent:
+    """A whole sheet. `about` says what a score is; `summary` is what the sheet is of; `left_out` is a number of images."""
+
+    title: str
+    summary: str
+    about: str
+    images: Sequence[SheetImage]
+    left_out: int = 0

@@ -1,0 +1,16 @@
+"""`python -m services.flower`: the window on the workers."""
+
+import sys
+
+from services.flower.serve import serve
+from shared import logs
+from shared.errors import FlowerExposed
+from shared.settings import settings
+
+if __name__ == "__main__":
+    configured = settings()
+    logs.configure(configured)
+    try:
+        serve(configured)
+    except FlowerExposed as error:
+        sys.exit(f"{error} {error.advice()}")

@@ -1,0 +1,137 @@
+"""Fits one head in two steps: where words look is taught by places, what is read there by ratings.
+
+Where to look is learned from captions and landmarks alone (see `places`), by gradient descent on the cross-entropy.
+With the attention fixed, the logit is linear in `value`, so the best `value` under a ridge penalty is the solution of
+one linear system; the penalty is the one with the least leave-one-out error on the training faces, which has a closed
+form too (Allen 1974, PRESS). Teaching the attention by ratings as well was tried: some hundred faces are too few for
+that, see docs/model.md.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from shared.memorability.cross_attention import CrossAttention, HeadShape
+
+PENALTIES = (0.1, 0.15, 0.2, 0.3, 0.45, 0.7, 1.0, 1.5, 2.5)  # against the kernel's mean diagonal, which is about 1
+PIECE = 128  # faces looked at together; bounds memory
+FLAT = 1e-3  # added to standard deviations, so that numbers that hardly vary are not blown up
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """Numbers fixed for all folds."""
+
+    steps: int = 100
+    learning_rate: float = 0.01
+    weight_decay: float = 0.01
+    tokens_per_step: int = 12  # drawn anew for each face at each step
+    bias_weight: float = 0.1  # of a region's own number against all its patch's numbers together, in the penalty
+
+
+@dataclass(frozen=True)
+class Faces:
+    """What a head is fitted to: `patches` (N, P, Dv), `tokens` (N, T, Dt), `real` bool (N, T) as in CrossAttention.
+
+    `places` (N, T, P) is where each token is to look.
+    """
+
+    patches: Tensor
+    tokens: Tensor
+    real: Tensor
+    places: Tensor
+
+    def __getitem__(self, index: Tensor) -> "Faces":
+        return Faces(self.patches[index], self.tokens[index], self.real[index], self.places[index])
+
+    def __len__(self) -> int:
+        return len(self.patches)
+
+    def pieces(self) -> list["Faces"]:
+        """The same faces, few at a time."""
+        return [self[index] for index in torch.arange(len(self)).split(PIECE)]
+
+
+def fit(faces: Faces, targets: Tensor, shape: HeadShape, tuning: Tuning, seed: int) -> CrossAttention:
+    """A head fitted to `targets` (N,), the logits wanted. The same seed gives the same head on the same machine."""
+    generator = torch.Generator().manual_seed(seed)
+    head = CrossAttention(shape)
+    _standardise(head, faces)
+    _initialise(head, generator)
+    _teach_places(head, faces, tuning, generator)
+    with torch.no_grad():
+        _solve_values(head, faces, targets, tuning)
+    return head.eval()
+
+
+def predict(head: CrossAttention, faces: Faces) -> Tensor:
+    """Logits (N,)."""
+    with torch.inference_mode():
+        return torch.cat([head(piece.patches, piece.tokens, piece.real).logits for piece in faces.pieces()])
+
+
+def left_out_errors(kernel: Tensor, centred: Tensor, penalty: float) -> Tensor:
+    """What kernel ridge regression misses each target by when that face is left out: (N,), in closed form."""
+    inverse = torch.linalg.inv(kernel + penalty * torch.eye(len(kernel), dtype=kernel.dtype))
+    return (inverse @ centred) / inverse.diagonal()
+
+
+def _standardise(head: CrossAttention, faces: Faces) -> None:
+    words = faces.tokens[faces.real]
+    head.patch_centre.copy_(faces.patches.mean(0))
+    head.patch_scale.copy_(faces.patches.std(0) + FLAT)
+    head.token_centre.copy_(words.mean(0))
+    head.token_scale.copy_(words.std(0) + FLAT)
+
+
+def _initialise(head: CrossAttention, generator: torch.Generator) -> None:
+    for weight in (head.query.weight, head.key.weight):
+        torch.nn.init.normal_(weight, std=weight.shape[1] ** -0.5, generator=generator)
+    torch.nn.init.zeros_(head.query.bias)
+    torch.nn.init.normal_(head.key_position, std=0.5, generator=generator)
+
+
+def _teach_places(head: CrossAttention, faces: Faces, tuning: Tuning, generator: torch.Generator) -> None:
+    """Train queries and keys so that the heads together, on average, look where each token's place is."""
+    looking = [head.query.weight, head.query.bias, head.key.weight, head.key_position]
+    optimiser = torch.optim.AdamW(looking, lr=tuning.learning_rate, weight_decay=tuning.weight_decay)
+    rows = torch.arange(len(faces))[:, None]
+    for _ in range(tuning.steps):
+        chosen = torch.multinomial(faces.real.float(), tuning.tokens_per_step, replacement=True, generator=generator)
+        looks = head.attend(faces.patches, faces.tokens[rows, chosen]).mean(1)
+        loss = -(faces.places[rows, chosen] * looks.clamp_min(1e-9).log()).sum(2).mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+
+
+def _solve_values(head: CrossAttention, faces: Faces, targets: Tensor, tuning: Tuning) -> None:
+    """Set `value`, `value_bias` and `constant` to the ridge solution, by way of the dual one: a weight per face."""
+    looks = _looks(head, faces)
+    kernel = _kernel(head, faces, looks, tuning).double()
+    centred = (targets - targets.mean()).double()
+    penalty = min(PENALTIES, key=lambda penalty: float(left_out_errors(kernel, centred, penalty).square().mean()))
+    dual = torch.linalg.solve(kernel + penalty * torch.eye(len(faces), dtype=kernel.dtype), centred).float()
+    weighted = looks * dual[:, None, None] * (head.shape.patches / head.shape.heads)
+    head.value.copy_(torch.einsum("nhp,npd->hpd", weighted, head.standardised(faces.patches)) / head.shape.patch_width)
+    head.value_bias.copy_(weighted.sum(0) * tuning.bias_weight)
+    head.constant.copy_(targets.mean())
+
+
+def _looks(head: CrossAttention, faces: Faces) -> Tensor:
+    """Attention averaged over each face's tokens, (N, H, P)."""
+    sums = [(head.attend(p.patches, p.tokens) * p.real[:, None, :, None]).sum(2) for p in faces.pieces()]
+    return torch.cat(sums) / faces.real.sum(1)[:, None, None]
+
+
+def _kernel(head: CrossAttention, faces: Faces, looks: Tensor, tuning: Tuning) -> Tensor:
+    """How alike two faces are where both are looked at, (N, N); `looks` (N, H, P).
+
+    Scaled so that looking everywhere alike gives the mean over regions of the patches' likeness.
+    """
+    kernel = torch.zeros(len(faces), len(faces))
+    regions = head.standardised(faces.patches).unbind(1)
+    for region, look in zip(regions, looks.unbind(2), strict=True):  # (N, Dv) and (N, H)
+        kernel += (look @ look.T) * (region @ region.T / head.shape.patch_width + tuning.bias_weight)
+    return kernel * (head.shape.patches / head.shape.heads)

@@ -1,0 +1,208 @@
+"""One tree of errors. The class says what happened and whether trying again can help; its docstring's first line is the
+message a person reads, the rest is the advice. `code` is stable: clients and tests may rely on it.
+
+Foreign errors (botocore, psycopg, httpx, ...) are translated into these once, at the boundary where they arise.
+"""
+
+
+class FacememError(Exception):
+    """Something went wrong in facemem."""
+
+    code = "error"
+
+    def __init__(self, detail: str | None = None) -> None:
+        # The detail may quote somebody else's bytes; Postgres stores any text without NUL.
+        self.detail = (detail or self.title()).replace("\0", "")
+        super().__init__(self.detail)
+
+    @classmethod
+    def title(cls) -> str:
+        """The first line of the docstring, as a sentence for people."""
+        return (cls.__doc__ or cls.__name__).strip().splitlines()[0]
+
+    @classmethod
+    def advice(cls) -> str:
+        """The rest of the docstring: what to do about it. Empty if there is nothing to add."""
+        return " ".join(line.strip() for line in (cls.__doc__ or "").strip().splitlines()[1:]).strip()
+
+
+class PermanentError(FacememError):
+    """This will fail again however often it is tried."""
+
+
+class TransientError(FacememError):
+    """This may work later; the work is put back and tried again."""
+
+
+# --- One image, for good -----------------------------------------------------------------------------------------
+
+
+class NotAnImage(PermanentError):
+    """The file is not a JPEG, PNG or WebP image.
+
+    Convert it to one of these formats and submit it again.
+    """
+
+    code = "not_an_image"
+
+
+class BrokenImage(PermanentError):
+    """The image is damaged or cut off.
+
+    Export it again from its source and submit it again.
+    """
+
+    code = "broken_image"
+
+
+class TooLarge(PermanentError):
+    """The image is larger than this service accepts.
+
+    Scale it down; a long side of 2,000 pixels is plenty for faces.
+    """
+
+    code = "too_large"
+
+
+class FetchRefused(PermanentError):
+    """The link does not lead to something this service may fetch.
+
+    Links must be https and lead to a public address.
+    """
+
+    code = "fetch_refused"
+
+
+class NotFetched(PermanentError):
+    """The link answered, but not with the image.
+
+    Open the link in a browser without being logged in; it must show the image itself.
+    """
+
+    code = "not_fetched"
+
+
+class CaptionRefused(PermanentError):
+    """The captioner would not describe this face.
+
+    Submit the image again with the other captioner.
+    """
+
+    code = "caption_refused"
+
+
+# --- Later, perhaps ----------------------------------------------------------------------------------------------
+
+
+class StorageUnavailable(TransientError):
+    """The object storage does not answer."""
+
+    code = "storage_unavailable"
+
+
+class CaptionerUnavailable(TransientError):
+    """The captioning server does not answer as it should.
+
+    Start Ollama (`ollama serve`), pull the model, or set FACEMEM_CAPTIONER=describer.
+    """
+
+    code = "captioner_unavailable"
+
+
+class BundleUnavailable(TransientError):
+    """No worker has the model bundle that this job was accepted with.
+
+    Start workers with that bundle (FACEMEM_BUNDLE), or submit the images again for the current one.
+    """
+
+    code = "bundle_unavailable"
+
+
+class FetchFailed(TransientError):
+    """The link could not be fetched just now."""
+
+    code = "fetch_failed"
+
+
+class InternalError(TransientError):
+    """Something in facemem broke on this image.
+
+    Please report it with the image's id; its neighbours were not affected.
+    """
+
+    code = "internal_error"
+
+
+# --- Setting up --------------------------------------------------------------------------------------------------
+
+
+class ObjectMissing(PermanentError):
+    """An object that should be in storage is not there."""
+
+    code = "object_missing"
+
+
+class BundleInvalid(PermanentError):
+    """The model bundle is missing, damaged or not the one that was asked for.
+
+    Run `facemem models` to see what is there and whether it is whole.
+    """
+
+    code = "bundle_invalid"
+
+
+class FolderInUse(PermanentError):
+    """facemem is already running on this data folder.
+
+    Use the one that runs, stop it with Ctrl-C where it was started, or set FACEMEM_HOME to another folder.
+    """
+
+    code = "folder_in_use"
+
+
+class StartFailed(PermanentError):
+    """A part of facemem did not start.
+
+    The last lines of its log say why; all logs are in the folder `logs` of the data folder.
+    """
+
+    code = "start_failed"
+
+
+class FlowerExposed(PermanentError):
+    """Flower would be open to the network without a password.
+
+    Set FACEMEM_FLOWER_PASSWORD, or leave FACEMEM_FLOWER_HOST at 127.0.0.1.
+    """
+
+    code = "flower_exposed"
+
+
+# --- The model ---------------------------------------------------------------------------------------------------
+
+
+class StatesBroken(PermanentError):
+    """Stored states of faces are damaged or belong to another model.
+
+    Submit the images again; their states are then computed anew.
+    """
+
+    code = "states_broken"
+
+
+class ExplanationInexact(PermanentError):
+    """The parts of a score do not add up to it.
+
+    This points to a damaged bundle or a faulty processor; no score is given, because none could be explained.
+    """
+
+    code = "explanation_inexact"
+
+
+class DataSetInvalid(PermanentError):
+    """The folder does not hold a data set that a model can be trained on.
+
+    It needs a ratings.csv with the columns image and memorable (0..100), and the images that it names.
+    """
+
+    code = "data_set_invalid"

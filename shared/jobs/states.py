@@ -1,0 +1,93 @@
+"""The stages and states of images and jobs, and the moves between them, as data.
+
+`shared.jobs.store` is the only module that writes a state, and every write is a guarded UPDATE: it names the state it
+moves from, and zero rows changed is an answer ("somebody else was first"), not an error.
+"""
+
+from enum import StrEnum
+
+
+class Stage(StrEnum):
+    """The stages, in the order in which an image passes them. Each has a queue of the same name."""
+
+    INTAKE = "intake"
+    DETECTION = "detection"
+    CAPTIONING = "captioning"
+    EMBEDDING = "embedding"
+    SCORING = "scoring"
+
+    @property
+    def following(self) -> "Stage | None":
+        """The next stage, or None after the last."""
+        journey = list(Stage)
+        place = journey.index(self) + 1
+        return journey[place] if place < len(journey) else None
+
+
+class ImageState(StrEnum):
+    """Where one image stands. Together with `Stage` this is all there is to know; a message only rings the bell."""
+
+    READY = "ready"
+    """Its input for `stage` is there; it waits to be let in (or, after a failed attempt, for its `not_before`)."""
+
+    DISPATCHED = "dispatched"
+    """A message naming its `batch_id` was sent. Delivered or lost: the lease tells, not the broker."""
+
+    RUNNING = "running"
+    """A worker holds it under `lease_token` and renews the lease."""
+
+    SUCCEEDED = "succeeded"
+    """Every face has its score."""
+
+    SKIPPED = "skipped"
+    """Nothing to score, which is a result: `reason` says why (`no_face`)."""
+
+    FAILED = "failed"
+    """Given up: `reason` is the error's stable code."""
+
+    CANCELLED = "cancelled"
+    """The client withdrew the job before this image was finished."""
+
+
+FINAL = frozenset({ImageState.SUCCEEDED, ImageState.SKIPPED, ImageState.FAILED, ImageState.CANCELLED})
+IN_FLIGHT = frozenset({ImageState.DISPATCHED, ImageState.RUNNING})
+UNFINISHED = frozenset(ImageState) - FINAL
+
+IMAGE_MOVES: dict[ImageState, frozenset[ImageState]] = {
+    ImageState.READY: frozenset({ImageState.DISPATCHED, ImageState.CANCELLED}),
+    ImageState.DISPATCHED: frozenset({ImageState.RUNNING, ImageState.READY, ImageState.CANCELLED}),
+    ImageState.RUNNING: frozenset(
+        {
+            ImageState.DISPATCHED,  # at the next stage
+            ImageState.READY,  # to be tried again
+            ImageState.SUCCEEDED,
+            ImageState.SKIPPED,
+            ImageState.FAILED,
+            ImageState.CANCELLED,
+        }
+    ),
+    ImageState.SUCCEEDED: frozenset(),
+    ImageState.SKIPPED: frozenset(),
+    ImageState.FAILED: frozenset(),
+    ImageState.CANCELLED: frozenset(),
+}
+
+
+class JobState(StrEnum):
+    """Where a job stands."""
+
+    RUNNING = "running"
+    """Accepted and committed; its images are on their way."""
+
+    COMPLETED = "completed"
+    """No image is unfinished any more; some may have failed."""
+
+    CANCELLED = "cancelled"
+    """Withdrawn by the client; finished images keep their results."""
+
+
+JOB_MOVES: dict[JobState, frozenset[JobState]] = {
+    JobState.RUNNING: frozenset({JobState.COMPLETED, JobState.CANCELLED}),
+    JobState.COMPLETED: frozenset(),
+    JobState.CANCELLED: frozenset(),
+}

@@ -1,0 +1,302 @@
+"""The only writer of an image's and a job's state.
+
+Every move is one guarded UPDATE that also adds up what it moved into `job_counts`, in the same statement, so the
+counters are exact whatever crashes or repeats. A caller owns the transaction: it commits, then sends messages.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import Connection, Row, text
+
+from shared.errors import BundleUnavailable
+from shared.jobs.states import FINAL, ImageState, JobState, Stage
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a message carries: a stage's task on some images of one job."""
+
+    stage: Stage
+    id: UUID
+    image_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class ClaimedImage:
+    """An image that this delivery may work on, and what its job asks for."""
+
+    id: int
+    job_id: UUID
+    name: str
+    source_url: str | None
+    original_key: str | None
+    attempt: int
+    captioner: str
+    bundle: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of an image in a run: its next state, at which stage, and why if it did not simply go on."""
+
+    image_id: int
+    stage: Stage
+    state: ImageState
+    reason: str | None = None
+    detail: str | None = None
+    delay: float = 0
+
+
+# An UPDATE of images goes in; the moved rows come out, and the counters have changed by exactly those rows. The
+# counters are touched in a fixed order, so that two such statements never wait for each other.
+_COUNTED = """
+with moved as (
+    {update}
+    returning new.*, old.stage as from_stage, old.state as from_state
+), deltas as (
+    select job_id, stage, state, sum(n) as n from (
+        select job_id, from_stage as stage, from_state as state, -1 as n from moved
+        union all
+        select job_id, stage, state, 1 from moved
+    ) as each
+    group by job_id, stage, state having sum(n) <> 0
+), counted as (
+    insert into job_counts (job_id, stage, state, images)
+    select job_id, stage, state, n from deltas order by job_id, stage, state
+    on conflict (job_id, stage, state) do update set images = job_counts.images + excluded.images
+)
+select * from moved order by id
+"""
+
+
+def _move(connection: Connection, update: str, **values: Any) -> Sequence[Row[Any]]:
+    """Run one UPDATE of images, counting what it moves. Returns the moved rows as they are now."""
+    return connection.execute(text(_COUNTED.format(update=update)), values).all()
+
+
+# --- The door: ready -> dispatched -------------------------------------------------------------------------------
+
+
+def admit(connection: Connection, job_id: UUID, stage: Stage, limit: int, lease_seconds: float) -> list[Batch]:
+    """Let up to `limit` waiting images of a job in. Called by the dispatcher.
+
+    Images that failed before travel alone, so that one bad image cannot take its neighbours down with it again.
+    """
+    waiting = connection.execute(
+        text("""
+            select id, attempt from images
+            where job_id = :job and stage = :stage and state = 'ready' and (not_before is null or not_before <= now())
+            order by id limit :limit for update skip locked
+        """),
+        {"job": job_id, "stage": stage, "limit": limit},
+    ).all()
+    fresh = [row.id for row in waiting if row.attempt == 0]
+    groups = [fresh] if fresh else []
+    groups += [[row.id] for row in waiting if row.attempt > 0]
+    batches = [Batch(stage, uuid4(), tuple(ids)) for ids in groups]
+    for batch in batches:
+        _move(
+            connection,
+            """
+            update images set state = 'dispatched', batch_id = :batch,
+                lease_expires_at = now() + make_interval(secs => :lease)
+            where id = any(:ids) and state = 'ready'
+            """,
+            batch=batch.id,
+            ids=list(batch.image_ids),
+            lease=lease_seconds,
+        )
+    return batches
+
+
+# --- A delivery: dispatched -> running -> on ---------------------------------------------------------------------
+
+
+def claim(connection: Connection, batch: Batch, token: UUID, lease_seconds: float) -> list[ClaimedImage]:
+    """Take what is still to be taken of a batch. A stale, late or repeated message gets an empty list."""
+    moved = _move(
+        connection,
+        """
+        update images set state = 'running', lease_token = :token, attempt = attempt + 1,
+            lease_expires_at = now() + make_interval(secs => :lease)
+        where id = any(:ids) and batch_id = :batch and stage = :stage and state = 'dispatched'
+        """,
+        token=token,
+        ids=list(batch.image_ids),
+        batch=batch.id,
+        stage=batch.stage,
+        lease=lease_seconds,
+    )
+    if not moved:
+        return []
+    job = connection.execute(text("select captioner, bundle from jobs where id = :job"), {"job": moved[0].job_id}).one()
+    return [
+        ClaimedImage(
+            row.id, row.job_id, row.name, row.source_url, row.original_key, row.attempt, job.captioner, job.bundle
+        )
+        for row in moved
+    ]
+
+
+def renew(connection: Connection, token: UUID, lease_seconds: float) -> int:
+    """Keep a running batch. Returns how many images are still held: 0 tells the worker that it lost them."""
+    return connection.execute(
+        text("""
+            update images set lease_expires_at = now() + make_interval(secs => :lease)
+            where lease_token = :token and state = 'running'
+        """),
+        {"token": token, "lease": lease_seconds},
+    ).rowcount
+
+
+def held(connection: Connection, token: UUID) -> set[int]:
+    """The images that `token` still holds, locked until the transaction ends: only their outputs may be written."""
+    rows = connection.execute(
+        text("select id from images where lease_token = :token and state = 'running' for update"), {"token": token}
+    )
+    return set(rows.scalars())
+
+
+def conclude(
+    connection: Connection, token: UUID, verdicts: Iterable[Verdict], batch_id: UUID, lease_seconds: float
+) -> list[int]:
+    """Move running images to what became of them. Returns the ids that go on to the next stage as batch `batch_id`."""
+    verdicts = list(verdicts)
+    moved = _move(
+        connection,
+        """
+        update images set stage = verdict.stage, state = verdict.state,
+            reason = case when verdict.state in ('failed', 'skipped') then verdict.reason end,
+            detail = case when verdict.state in ('failed', 'skipped') then verdict.detail end,
+            attempt = case when verdict.state = 'dispatched' then 0 else attempt end,
+            not_before = case when verdict.state = 'ready' then now() + make_interval(secs => verdict.delay) end,
+            batch_id = case when verdict.state = 'dispatched' then cast(:batch as uuid) end,
+            lease_token = null,
+            lease_expires_at = case when verdict.state = 'dispatched' then now() + make_interval(secs => :lease) end,
+            finished_at = case when verdict.state = any(:final) then now() end
+        from unnest(cast(:ids as bigint[]), cast(:stages as text[]), cast(:states as text[]), cast(:reasons as text[]),
+                cast(:details as text[]), cast(:delays as double precision[]))
+            as verdict (id, stage, state, reason, detail, delay)
+        where images.id = verdict.id and images.state = 'running' and images.lease_token = :token
+        """,
+        token=token,
+        batch=batch_id,
+        lease=lease_seconds,
+        final=[str(state) for state in FINAL],
+        ids=[verdict.image_id for verdict in verdicts],
+        stages=[str(verdict.stage) for verdict in verdicts],
+        states=[str(verdict.state) for verdict in verdicts],
+        reasons=[verdict.reason for verdict in verdicts],
+        details=[verdict.detail for verdict in verdicts],
+        delays=[float(verdict.delay) for verdict in verdicts],
+    )
+    return [row.id for row in moved if row.state == ImageState.DISPATCHED]
+
+
+def record_attempts(connection: Connection, failures: Iterable[tuple[int, Stage, int, str, str | None]]) -> None:
+    """Keep failed attempts: (image id, stage, attempt, reason, detail)."""
+    rows = [
+        {"image": image, "stage": stage, "attempt": attempt, "reason": reason, "detail": detail}
+        for image, stage, attempt, reason, detail in failures
+    ]
+    if rows:
+        connection.execute(
+            text("""
+                insert into attempts (image_id, stage, attempt, reason, detail)
+                values (:image, :stage, :attempt, :reason, :detail)
+            """),
+            rows,
+        )
+
+
+def require_bundle(images: Sequence[ClaimedImage], digest: str) -> None:
+    """Raise BundleUnavailable unless the images' job was accepted with the bundle that this worker has."""
+    for image in images:
+        if image.bundle != digest:
+            raise BundleUnavailable(f"The job needs bundle {image.bundle[:12]}, this worker has {digest[:12]}.")
+
+
+# --- The sweeper: expired leases ---------------------------------------------------------------------------------
+
+
+def take_back_undelivered(connection: Connection) -> int:
+    """dispatched -> ready where the message did not arrive in time. No attempt is consumed."""
+    return len(
+        _move(
+            connection,
+            """
+            update images set state = 'ready', batch_id = null, lease_expires_at = null
+            where id in (
+                select id from images where state = 'dispatched' and lease_expires_at < now() for update skip locked)
+            and state = 'dispatched'
+            """,
+        )
+    )
+
+
+def take_back_lost(connection: Connection, max_attempts: int) -> int:
+    """running -> ready, or failed (`worker_lost`) after the last attempt, where the worker went silent."""
+    lost = _move(
+        connection,
+        """
+        update images set state = case when attempt >= :max then 'failed' else 'ready' end,
+            reason = case when attempt >= :max then 'worker_lost' end,
+            detail = case when attempt >= :max then 'Its worker died each time it was tried.' end,
+            finished_at = case when attempt >= :max then now() end,
+            batch_id = null, lease_token = null, lease_expires_at = null
+        where id in (
+            select id from images where state = 'running' and lease_expires_at < now() for update skip locked)
+        and state = 'running'
+        """,
+        max=max_attempts,
+    )
+    record_attempts(
+        connection,
+        ((row.id, row.stage, row.attempt, "worker_lost", "The worker was not heard of in time.") for row in lost),
+    )
+    return len(lost)
+
+
+# --- Jobs --------------------------------------------------------------------------------------------------------
+
+
+def complete_jobs(connection: Connection) -> list[UUID]:
+    """running -> completed for every job without an unfinished image. Returns the jobs that this call completed."""
+    return list(
+        connection.execute(
+            text("""
+                update jobs set state = 'completed', finished_at = now()
+                where state = 'running' and not exists (
+                    select from job_counts
+                    where job_id = jobs.id and images > 0 and state <> all(:final))
+                returning id
+            """),
+            {"final": [str(state) for state in FINAL]},
+        ).scalars()
+    )
+
+
+def cancel_job(connection: Connection, job_id: UUID) -> bool:
+    """running -> cancelled, its unfinished images with it. Workers that hold some are fenced from then on.
+
+    Returns False if the job was not running any more.
+    """
+    cancelled = connection.execute(
+        text("update jobs set state = :cancelled, finished_at = now() where id = :job and state = 'running'"),
+        {"job": job_id, "cancelled": JobState.CANCELLED},
+    ).rowcount
+    if cancelled:
+        _move(
+            connection,
+            """
+            update images set state = 'cancelled', finished_at = now(),
+                batch_id = null, lease_token = null, lease_expires_at = null
+            where job_id = :job and state <> all(:final)
+            """,
+            job=job_id,
+            final=[str(state) for state in FINAL],
+        )
+    return bool(cancelled)

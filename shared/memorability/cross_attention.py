@@ -1,0 +1,72 @@
+"""The head: every token of the caption asks, every patch of the face answers, and the answers add up to the logit."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class HeadShape:
+    """The numbers that fix the head's tensors."""
+
+    patches: int  # P
+    patch_width: int  # Dv
+    token_width: int  # Dt
+    heads: int
+    key_width: int
+
+
+class Attended(NamedTuple):
+    """`logits` (N,); `attention` (N, H, T, P), zero for padding tokens; `answers` (N, H, P): what a patch says."""
+
+    logits: Tensor
+    attention: Tensor
+    answers: Tensor
+
+
+class CrossAttention(nn.Module):
+    """Multi-head cross-attention (Vaswani et al. 2017) with a linear read-out.
+
+    After the softmax everything is linear, so value projection, output projection and read-out are one linear map. It
+    is kept merged: per head and region a vector `value` and a number `value_bias`, which turn a patch into the single
+    number it answers with. Each region having its own lets the same texture count differently on hair and on skin.
+    """
+
+    def __init__(self, shape: HeadShape) -> None:
+        super().__init__()
+        self.shape = shape
+        heads, width = shape.heads, shape.heads * shape.key_width
+        self.register_buffer("patch_centre", torch.zeros(shape.patches, shape.patch_width))
+        self.register_buffer("patch_scale", torch.ones(shape.patches, shape.patch_width))
+        self.register_buffer("token_centre", torch.zeros(shape.token_width))
+        self.register_buffer("token_scale", torch.ones(shape.token_width))
+        self.query = nn.Linear(shape.token_width, width)
+        self.key = nn.Linear(shape.patch_width, width, bias=False)
+        self.key_position = nn.Parameter(torch.zeros(shape.patches, width))
+        self.value = nn.Parameter(torch.zeros(heads, shape.patches, shape.patch_width))
+        self.value_bias = nn.Parameter(torch.zeros(heads, shape.patches))
+        self.constant = nn.Parameter(torch.zeros(()))
+
+    def attend(self, patches: Tensor, tokens: Tensor) -> Tensor:
+        """Where each token looks: (N, H, T, P), adding up to 1 over P. Patches and tokens as in `forward`."""
+        count, length, _ = tokens.shape
+        heads, key_width = self.shape.heads, self.shape.key_width
+        queries = self.query((tokens - self.token_centre) / self.token_scale)
+        keys = self.key(self.standardised(patches)) + self.key_position
+        queries = queries.view(count, length, heads, key_width).transpose(1, 2)  # (N, H, T, K)
+        keys = keys.view(count, -1, heads, key_width).transpose(1, 2)  # (N, H, P, K)
+        return torch.softmax(queries @ keys.transpose(2, 3) / key_width**0.5, dim=3)
+
+    def standardised(self, patches: Tensor) -> Tensor:
+        """Patches (N, P, Dv), each number less its mean and over its spread in the training set."""
+        return (patches - self.patch_centre) / self.patch_scale
+
+    def forward(self, patches: Tensor, tokens: Tensor, real: Tensor) -> Attended:
+        """`patches` (N, P, Dv), `tokens` (N, T, Dt) and `real` bool (N, T), false for padding."""
+        attention = self.attend(patches, tokens) * real[:, None, :, None]
+        answers = torch.einsum("npd,hpd->nhp", self.standardised(patches), self.value) + self.value_bias
+        per_token = torch.einsum("nhtp,nhp->nt", attention, answers)  # padding rows are zero already
+        logits = per_token.sum(1) / real.sum(1) + self.constant
+        return Attended(logits, attention, answers)

@@ -1,0 +1,54 @@
+"""The visual encoder of the compact bundle: the convolutions of MTCNN's O-Net, run over the whole crop at several sizes.
+
+O-Net looks at 48 x 48 pixels to place the landmarks of a face. Its four convolutions know edges, eyes, mouths and hair
+lines; run over a larger picture they give a map instead of one vector. A small picture shows each patch much of the
+face, a large one shows it detail. Both maps are brought to one grid and laid on top of each other.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from shared.memorability.preprocessing import at_side
+
+CHANNELS = 128  # of O-Net's last convolution
+
+
+class OnetConvolutions(nn.Module):
+    """O-Net (Zhang et al. 2016, "Joint face detection and alignment") up to its last convolution.
+
+    The names of the layers are those of facenet-pytorch, whose weights it takes.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1, self.prelu1 = nn.Conv2d(3, 32, 3), nn.PReLU(32)
+        self.conv2, self.prelu2 = nn.Conv2d(32, 64, 3), nn.PReLU(64)
+        self.conv3, self.prelu3 = nn.Conv2d(64, 64, 3), nn.PReLU(64)
+        self.conv4, self.prelu4 = nn.Conv2d(64, CHANNELS, 2), nn.PReLU(CHANNELS)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, 3, S, S) to (N, 128, s, s); s is about S / 8 - 3, so 80 pixels give 7 and 144 give 15."""
+        x = F.max_pool2d(self.prelu1(self.conv1(images)), 3, 2, ceil_mode=True)
+        x = F.max_pool2d(self.prelu2(self.conv2(x)), 3, 2, ceil_mode=True)
+        x = F.max_pool2d(self.prelu3(self.conv3(x)), 2, 2, ceil_mode=True)
+        return self.prelu4(self.conv4(x))
+
+
+class VisualEncoder(nn.Module):
+    """One O-Net at each of several sizes of the crop, on one grid of patches."""
+
+    def __init__(self, sides: list[int], grid: tuple[int, int]) -> None:
+        super().__init__()
+        self.sides, self.grid = sides, grid
+        self.onet = OnetConvolutions()
+
+    @property
+    def width(self) -> int:
+        """Numbers per patch."""
+        return CHANNELS * len(self.sides)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, 3, 224, 224) as `to_input` makes them, to patches (N, rows * columns, width), row by row."""
+        maps = [F.adaptive_avg_pool2d(self.onet(at_side(images, side)), self.grid) for side in self.sides]
+        return torch.cat(maps, dim=1).flatten(2).transpose(1, 2)

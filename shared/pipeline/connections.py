@@ -1,0 +1,31 @@
+"""What a process of the pipeline is connected to."""
+
+from dataclasses import dataclass
+from typing import Self
+
+from celery import Celery
+from sqlalchemy import Engine
+
+from shared.database.session import connect
+from shared.pipeline.celery_app import build
+from shared.settings import Settings
+from shared.storage.objects import Objects, open_objects
+
+
+@dataclass(frozen=True)
+class Connections:
+    """Postgres, object storage and the broker, as the settings name them. Each connects on first use."""
+
+    settings: Settings
+    database: Engine
+    objects: Objects
+    celery: Celery
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        return cls(
+            settings,
+            connect(settings.database_url.get_secret_value()),
+            open_objects(settings),
+            build(settings.broker_url.get_secret_value()),
+        )

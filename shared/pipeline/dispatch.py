@@ -1,0 +1,29 @@
+"""Ringing the doorbell: telling the workers of a stage that a batch waits for them."""
+
+from collections.abc import Iterable
+
+import structlog
+from celery import Celery
+from kombu.exceptions import OperationalError
+
+from shared.jobs.store import Batch
+from shared.pipeline.stages import PLANS
+
+log = structlog.get_logger()
+
+
+def send(celery: Celery, batches: Iterable[Batch]) -> None:
+    """Send one message for each batch. Call it after COMMIT.
+
+    A message that cannot be sent loses nothing: its lease runs out and the dispatcher sends another.
+    """
+    for batch in batches:
+        try:
+            celery.send_task(
+                PLANS[batch.stage].task,
+                kwargs={"batch_id": str(batch.id), "image_ids": list(batch.image_ids)},
+                queue=str(batch.stage),
+                ignore_result=True,
+            )
+        except OperationalError as error:
+            log.warning("message_not_sent", stage=batch.stage, batch=str(batch.id), error=str(error))

@@ -1,0 +1,29 @@
+"""The journey of an image, as one table. What a stage reads and writes is told in `workers/README.md`."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from shared.jobs.states import Stage
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How the work of one stage is run.
+
+    task: the name Celery and Flower show, so it says what is done.
+    pool: `solo` where the process computes (one model, one batch at a time, nothing is forked after torch is loaded);
+        `threads` where it waits for others.
+    """
+
+    task: str
+    pool: Literal["solo", "threads"]
+    concurrency: int
+
+
+PLANS: dict[Stage, Plan] = {
+    Stage.INTAKE: Plan("intake.fetch_images", "threads", 4),
+    Stage.DETECTION: Plan("detection.find_faces", "solo", 1),
+    Stage.CAPTIONING: Plan("captioning.describe_faces", "threads", 2),
+    Stage.EMBEDDING: Plan("embedding.embed_faces", "solo", 1),
+    Stage.SCORING: Plan("scoring.score_faces", "solo", 1),
+}

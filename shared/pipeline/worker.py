@@ -1,0 +1,51 @@
+"""Running a worker: a Celery worker process for one stage, with that stage's models loaded once, before it listens."""
+
+import argparse
+import socket
+from collections.abc import Callable
+from uuid import UUID
+
+import structlog
+
+from shared import logs
+from shared.jobs.states import Stage
+from shared.jobs.store import Batch
+from shared.pipeline.connections import Connections
+from shared.pipeline.run_stage import Save, Work, run_stage
+from shared.pipeline.stages import PLANS
+from shared.settings import settings
+
+log = structlog.get_logger()
+
+Build = Callable[[Connections], tuple[Work, Save]]
+
+
+def main(stage: Stage, build: Build) -> None:
+    """The whole of a worker's `__main__`: connect, build the work, listen to the stage's queue until told to stop."""
+    parser = argparse.ArgumentParser(prog=f"python -m workers.{stage}", description=f"A worker of the {stage} stage.")
+    parser.add_argument("--name", default=stage, help="how it is called in Flower and in logs")
+    arguments = parser.parse_args()
+    configured = settings()
+    logs.configure(configured)
+    connections = Connections.of(configured)
+    work, save = build(connections)
+    plan = PLANS[stage]
+
+    @connections.celery.task(name=plan.task)
+    def ring(batch_id: str, image_ids: list[int]) -> None:
+        run_stage(connections, Batch(stage, UUID(batch_id), tuple(image_ids)), work, save)
+
+    log.info("worker_ready", stage=stage, name=arguments.name)
+    connections.celery.worker_main(
+        [
+            "worker",
+            f"--hostname={arguments.name}@{socket.gethostname()}",
+            f"--queues={stage}",
+            f"--pool={plan.pool}",
+            f"--concurrency={plan.concurrency}",
+            f"--loglevel={configured.log_level}",
+            "--without-mingle",
+            "--without-gossip",
+            "--events",
+        ]
+    )

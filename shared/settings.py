@@ -1,0 +1,113 @@
+"""Every setting of every process, read from the environment in this one place.
+
+A setting `window_per_job` is the environment variable `FACEMEM_WINDOW_PER_JOB`. The defaults suit one laptop;
+addresses have no default, because guessing a database is worse than refusing to start.
+"""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, HttpUrl, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+MIB = 1024 * 1024
+
+Device = Literal["auto", "cpu", "cuda"]
+Captioner = Literal["auto", "ollama", "describer"]
+Positive = Annotated[int, Field(gt=0)]
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class Settings(BaseSettings):
+    """The settings of one process. Build it with `settings()`; tests build their own."""
+
+    model_config = SettingsConfigDict(env_prefix="FACEMEM_", extra="ignore", frozen=True)
+
+    # Where the parts are.
+    database_url: SecretStr = Field(description="PostgreSQL 18, as postgresql+psycopg://user:password@host/database")
+    broker_url: SecretStr = Field(description="Redis, as redis://:password@host:6379/0")
+    storage_url: str = Field(description="s3://bucket, or folder:/absolute/path for one machine")
+    s3_endpoint: str | None = Field(None, description="address of an S3-compatible server; unset means AWS")
+    s3_access_key: SecretStr | None = None
+    s3_secret_key: SecretStr | None = None
+    s3_region: str = "us-east-1"
+
+    # The API.
+    api_host: str = "127.0.0.1"
+    api_port: int = 8400
+    api_processes: Positive = 1
+    max_files_per_job: Positive = Field(10_000, description="images in one submission")
+    max_file_bytes: Positive = Field(32 * MIB, description="bytes of one image")
+    max_submission_bytes: Positive = Field(2048 * MIB, description="bytes of one submission in all")
+
+    # Flower, the window on the workers. Off loopback it refuses to start without a password.
+    flower_host: str = "127.0.0.1"
+    flower_port: int = 5555
+    flower_user: str = "flower"
+    flower_password: SecretStr | None = None
+
+    # Intake of images by link.
+    fetch_seconds: Seconds = Field(30, description="for one image, from connecting to the last byte")
+    fetch_private_addresses: bool = Field(
+        False, description="also fetch from private addresses and http (tests, intranets)"
+    )
+
+    # Detection.
+    device: Device = "auto"
+    max_pixels: Positive = Field(100_000_000, description="width x height of one image")
+    detection_long_side: Positive = Field(
+        1024, description="images are scaled down to this before faces are looked for"
+    )
+    detection_min_face: Positive = Field(40, description="smallest face looked for, in pixels after scaling")
+    detection_threshold: float = Field(0.95, ge=0, le=1, description="confidence a face must reach")
+    detection_max_faces: Positive = Field(32, description="faces kept of one image, largest first")
+    crop_margin: float = Field(0.25, ge=0, le=1, description="added on each side of a face, as a share of its box")
+
+    # Captioning.
+    captioner: Captioner = "auto"
+    ollama_url: HttpUrl = HttpUrl("http://127.0.0.1:11434")
+    ollama_model: str = "llama3.2-vision"
+    ollama_prompt: str = (
+        "Describe the face you are seeing in one paragraph and ignore the oval shape. "
+        "Please provide as much detail as you can."
+    )
+    ollama_seconds: Seconds = Field(120, description="for one caption, from connecting to the last word")
+    ollama_max_tokens: Positive = 300
+
+    # The model.
+    bundle: str = Field("compact", description="name of a shipped bundle, or path of a bundle folder")
+    bundle_digest: str | None = Field(None, description="SHA-256 the bundle must have; a worker refuses any other")
+
+    # Pace. A job holds at most `window_per_job` images between admission and its last stage.
+    window_per_job: Positive = 256
+    batch_images: Positive = Field(16, le=32, description="images a message carries at most")
+    tick_seconds: Seconds = Field(0.2, description="how often the dispatcher looks for work")
+    dispatch_lease_seconds: Seconds = Field(120, description="a message not delivered by then is sent again")
+    run_lease_seconds: Seconds = Field(30, description="a worker not heard of for so long has lost its batch")
+    max_run_seconds: Seconds = Field(1800, description="a batch running longer is taken from its worker")
+    retry_delay_seconds: Seconds = Field(5, description="before the second attempt; doubles with each further one")
+    max_attempts: Positive = Field(4, description="of one image at one stage")
+
+    # Every process.
+    log_format: Literal["text", "json"] = "text"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    threads: int = Field(0, ge=0, description="compute threads of this process; 0 leaves it to the library")
+
+
+class LocalSettings(BaseSettings):
+    """What a machine that runs everything by itself needs to know. Unset addresses mean: start our own server."""
+
+    model_config = SettingsConfigDict(env_prefix="FACEMEM_", extra="ignore", frozen=True)
+
+    home: Path = Field(Path.home() / ".local/share/facemem", description="folder that keeps the data between runs")
+    api_url: str | None = Field(None, description="a facemem that runs elsewhere, for the commands that talk to one")
+    database_url: SecretStr | None = None
+    broker_url: SecretStr | None = None
+    storage_url: str | None = None
+
+
+@lru_cache
+def settings() -> Settings:
+    """The settings of this process. Raises pydantic's ValidationError, naming each variable that is wrong."""
+    return Settings()

@@ -1,0 +1,88 @@
+"""The dispatcher: who is let in, and in which order."""
+
+from collections.abc import Callable
+from uuid import UUID
+
+from sqlalchemy import text
+
+from shared.jobs.states import Stage
+from shared.pipeline.connections import Connections
+from tests.integration.conftest import counters_are_exact
+from workers.dispatcher.dispatch import OpenJob, in_turn, let_in, sweep, tick
+
+NewJob = Callable[..., UUID]
+
+
+def with_settings(connections: Connections, **changes: object) -> Connections:
+    settings = connections.settings.model_copy(update=changes)
+    return Connections(settings, connections.database, connections.objects, connections.celery)
+
+
+def in_flight(connections: Connections) -> dict[UUID, int]:
+    with connections.database.connect() as connection:
+        assert counters_are_exact(connection)
+        rows = connection.execute(
+            text("select job_id, count(*) from images where state = 'dispatched' group by job_id")
+        )
+        return {row.job_id: row.count for row in rows}
+
+
+def messages(connections: Connections) -> int:
+    with connections.celery.connection_for_write() as broker:
+        return broker.default_channel.client.llen(str(Stage.DETECTION))
+
+
+def test_a_big_job_does_not_hold_up_a_small_one(connections: Connections, new_job: NewJob) -> None:
+    big, small = new_job(images=500), new_job(images=10)
+    connections = with_settings(connections, window_per_job=64, batch_images=16)
+    assert let_in(connections) == 74
+    assert in_flight(connections) == {big: 64, small: 10}
+    assert messages(connections) == 5, "Redis holds messages, not images"
+    assert let_in(connections) == 0, "the window is full"
+
+
+def test_tenants_take_turns_before_jobs_do() -> None:
+    jobs = [OpenJob(UUID(int=n), tenant, 1, {}) for n, tenant in enumerate(["a", "a", "a", "b"])]
+    assert [job.tenant for job in in_turn(jobs)] == ["a", "b", "a", "a"]
+
+
+def test_lost_messages_are_sent_again(connections: Connections, new_job: NewJob) -> None:
+    job = new_job(images=3)
+    impatient = with_settings(connections, dispatch_lease_seconds=0.01)
+    let_in(impatient)
+    with connections.database.connect() as connection:
+        connection.execute(text("select pg_sleep(0.05)"))
+    sweep(connections)
+    assert in_flight(connections) == {}
+    let_in(connections)
+    assert in_flight(connections) == {job: 3}
+
+
+def test_two_dispatchers_at_once_let_each_image_in_once(connections: Connections, new_job: NewJob) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    new_job(images=200)
+    with ThreadPoolExecutor(4) as threads:
+        admitted = sum(threads.map(lambda _: let_in(connections), range(4)))
+    assert admitted == 200
+    with connections.database.connect() as connection:
+        batches = connection.execute(text("select count(distinct batch_id), count(*) from images")).one()
+    assert batches[1] == 200
+    assert messages(connections) == batches[0]
+
+
+def test_finished_jobs_are_closed_and_tidied(connections: Connections, new_job: NewJob) -> None:
+    job = new_job(images=1)
+    states, original = f"jobs/{job}/states/x.safetensors", "o/0"
+    for key in (states, original):
+        connections.objects.put(key, b"content")
+    with connections.database.begin() as connection:
+        connection.execute(text("update images set state = 'succeeded', photo_key = 'p'"))
+        connection.execute(text("update job_counts set state = 'succeeded'"))
+    tick(connections)
+    with connections.database.connect() as connection:
+        row = connection.execute(text("select state, finished_at, tidied_at from jobs")).one()
+    assert row.state == "completed"
+    assert row.finished_at is not None
+    assert row.tidied_at is not None
+    assert list(connections.objects.keys("")) == []

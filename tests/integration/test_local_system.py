@@ -1,0 +1,114 @@
+"""The whole system on one machine, as `facemem up` runs it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from urllib.request import urlopen
+
+import psutil
+import pytest
+
+from services.local.folder import running
+from services.local.redis import free_port
+from services.local.system import local_system
+from shared.errors import FolderInUse, StartFailed
+from shared.settings import LocalSettings
+
+NO_WORKERS: dict[str, int] = {}
+
+
+@pytest.fixture(autouse=True)
+def ports(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other systems may run on this machine."""
+    monkeypatch.setenv("FACEMEM_API_PORT", str(free_port("127.0.0.1")))
+    monkeypatch.setenv("FACEMEM_FLOWER_PORT", str(free_port("127.0.0.1")))
+
+
+def eventually(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, "it never came true"
+        time.sleep(0.1)
+
+
+@pytest.fixture
+def nothing_left() -> Callable[[], bool]:
+    """Asks whether all processes are gone that this test has started."""
+    others = set(psutil.Process().children(recursive=True))
+    return lambda: set(psutil.Process().children(recursive=True)) <= others
+
+
+def answers(url: str) -> bool:
+    try:
+        with urlopen(url, timeout=10) as response:
+            return response.status == 200
+    except OSError:
+        return False
+
+
+def test_it_runs_answers_and_leaves_nothing(tmp_path: Path, nothing_left: Callable[[], bool]) -> None:
+    events: list[tuple[str, str]] = []
+    with local_system(LocalSettings(home=tmp_path), NO_WORKERS, lambda *event: events.append(event)) as system:
+        assert answers(f"{system.api_url}/readyz")
+        eventually(lambda: answers(f"{system.flower_url}/healthcheck"))
+        assert set(system.pids) == {"postgres", "redis", "api", "dispatcher", "flower"}
+        assert running(tmp_path).api_url == system.api_url
+        with pytest.raises(FolderInUse, match=system.api_url):
+            local_system(LocalSettings(home=tmp_path), NO_WORKERS).__enter__()
+
+        os.kill(system.pids["dispatcher"], signal.SIGKILL)
+        eventually(lambda: ("dispatcher", "was ended by SIGKILL; starting again in 0.5 s") in events)
+
+    assert ("facemem", f"ready at {system.api_url}") in events
+    assert [name for name, happened in events if happened == "stopped"][-2:] == ["redis", "postgres"]
+    assert nothing_left()
+    assert running(tmp_path) is None
+
+
+def test_a_port_in_use_is_no_obstacle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with subprocess.Popen([sys.executable, "-m", "http.server", "--bind", "127.0.0.1", "0"]) as other:
+        eventually(lambda: bool(psutil.Process(other.pid).net_connections()))
+        taken = psutil.Process(other.pid).net_connections()[0].laddr.port
+        monkeypatch.setenv("FACEMEM_API_PORT", str(taken))
+        with local_system(LocalSettings(home=tmp_path), NO_WORKERS) as system:
+            assert not system.api_url.endswith(f":{taken}")
+        other.terminate()
+
+
+def test_what_does_not_start_is_named_with_its_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nothing_left: Callable[[], bool]
+) -> None:
+    monkeypatch.setenv("FACEMEM_FLOWER_HOST", "0.0.0.0")
+    with pytest.raises(StartFailed, match=r"flower ended with exit status 1(.|\n)*Set FACEMEM_FLOWER_PASSWORD"):
+        local_system(LocalSettings(home=tmp_path), NO_WORKERS).__enter__()
+
+    assert nothing_left()
+
+
+STARTED = """
+import json, sys
+from pathlib import Path
+import psutil
+from services.local.system import local_system
+from shared.settings import LocalSettings
+with local_system(LocalSettings(home=Path(sys.argv[1])), {}) as system:
+    print(json.dumps([child.pid for child in psutil.Process().children(recursive=True)]), flush=True)
+    system.wait()
+"""
+
+
+def test_nothing_stays_running_when_it_is_killed(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", STARTED, str(tmp_path)], stdout=subprocess.PIPE, text=True) as system:
+        processes = [psutil.Process(pid) for pid in json.loads(system.stdout.readline())]
+        assert len(processes) > 6  # servers, API with its worker, dispatcher, Flower, guard, and PostgreSQL's own
+        system.kill()
+
+    def gone() -> bool:
+        return not any(each.is_running() and each.status() != psutil.STATUS_ZOMBIE for each in processes)
+
+    eventually(gone)

@@ -1,0 +1,52 @@
+"""The migrations build exactly the schema of the tables."""
+
+import pytest
+from alembic import command
+from sqlalchemy import create_engine, text
+from sqlalchemy.exc import OperationalError
+
+from shared.database.migrate import alembic_config, upgrade
+from shared.database.tables import Table
+
+# Everything of a schema that matters, as Postgres itself prints it.
+DESCRIPTION = """
+    select 'column', table_name, column_name, data_type || coalesce(' ' || udt_name, ''), is_nullable,
+        coalesce(column_default, '') || coalesce(identity_generation, '')
+    from information_schema.columns where table_schema = 'public' and table_name <> 'alembic_version'
+    union all
+    select 'constraint', conrelid::regclass::text, conname, pg_get_constraintdef(oid), '', ''
+    from pg_constraint where connamespace = 'public'::regnamespace and conrelid::regclass::text <> 'alembic_version'
+    union all
+    select 'index', tablename, indexname, indexdef, '', ''
+    from pg_indexes where schemaname = 'public' and tablename <> 'alembic_version'
+"""
+
+
+def described(url: str) -> set[tuple[str, ...]]:
+    with create_engine(url).connect() as connection:
+        return {tuple(row) for row in connection.execute(text(DESCRIPTION))}
+
+
+def test_migrations_build_the_tables(create_database) -> None:
+    migrated, created = create_database(None), create_database(None)
+    upgrade(migrated)
+    Table.metadata.create_all(create_engine(created))
+    assert described(migrated) == described(created)
+    assert len(described(migrated)) > 50
+    command.check(alembic_config(migrated))
+
+
+def test_a_second_upgrade_and_a_full_downgrade_work(empty_database_url: str) -> None:
+    upgrade(empty_database_url)
+    upgrade(empty_database_url)
+    command.downgrade(alembic_config(empty_database_url), "base")
+    assert described(empty_database_url) == set()
+
+
+def test_a_migration_gives_way_instead_of_queueing(empty_database_url: str) -> None:
+    """Whoever holds a table is not waited for endlessly, with every worker queueing behind."""
+    upgrade(empty_database_url)
+    with create_engine(empty_database_url).begin() as connection:
+        connection.execute(text("lock table alembic_version in access exclusive mode"))
+        with pytest.raises(OperationalError, match="lock timeout"):
+            upgrade(empty_database_url)

@@ -1,0 +1,146 @@
+"""The frame around every stage's work, on real Postgres and Redis, with work that only decides."""
+
+from collections.abc import Callable
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import Connection, text
+
+from shared.errors import NotAnImage, StorageUnavailable
+from shared.jobs import store
+from shared.jobs.states import Stage
+from shared.jobs.store import Batch, ClaimedImage
+from shared.pipeline.connections import Connections
+from shared.pipeline.run_stage import Done, Failed, Outcome, Skipped, run_stage
+from tests.integration.conftest import counters_are_exact
+
+NewJob = Callable[..., UUID]
+
+
+def let_in(connections: Connections, job: UUID) -> list[Batch]:
+    with connections.database.begin() as connection:
+        return store.admit(connection, job, Stage.DETECTION, 16, 60)
+
+
+def images(connections: Connections) -> list[tuple[str, str, str | None]]:
+    with connections.database.connect() as connection:
+        assert counters_are_exact(connection)
+        rows = connection.execute(text("select stage, state, reason from images order by id"))
+        return [tuple(row) for row in rows]
+
+
+def waiting_messages(connections: Connections, stage: Stage) -> int:
+    with connections.celery.connection_for_write() as broker:
+        return broker.default_channel.client.llen(str(stage))
+
+
+def no_output(connection: Connection, outcomes: list[Done | Skipped]) -> None:
+    """A stage that writes nothing."""
+
+
+def test_each_image_gets_its_own_end(connections: Connections, new_job: NewJob) -> None:
+    [batch] = let_in(connections, new_job(images=4))
+    saved: list[int] = []
+
+    def work(claimed: list[ClaimedImage], token: UUID) -> list[Outcome]:
+        good, faceless, broken, unlucky = claimed
+        return [
+            Done(good),
+            Skipped(faceless, "no_face", "No face."),
+            Failed(broken, NotAnImage()),
+            Failed(unlucky, StorageUnavailable()),
+        ]
+
+    def save(connection: Connection, outcomes: list[Done | Skipped]) -> None:
+        saved.extend(outcome.image.id for outcome in outcomes)
+
+    run_stage(connections, batch, work, save)
+    assert images(connections) == [
+        ("captioning", "dispatched", None),
+        ("detection", "skipped", "no_face"),
+        ("detection", "failed", "not_an_image"),
+        ("detection", "ready", None),
+    ]
+    assert saved == list(batch.image_ids[:2])
+    assert waiting_messages(connections, Stage.CAPTIONING) == 1
+    with connections.database.connect() as connection:
+        reasons = connection.execute(text("select reason from attempts order by image_id")).scalars().all()
+    assert reasons == ["not_an_image", "storage_unavailable"]
+
+
+def test_work_that_breaks_is_tried_again_one_by_one(connections: Connections, new_job: NewJob) -> None:
+    job = new_job(images=3)
+    [batch] = let_in(connections, job)
+    poison = batch.image_ids[1]
+
+    def work(claimed: list[ClaimedImage], token: UUID) -> list[Outcome]:
+        if any(image.id == poison for image in claimed):
+            raise RuntimeError("this image breaks us")
+        return [Done(image) for image in claimed]
+
+    run_stage(connections, batch, work, no_output)
+    assert [state for _, state, _ in images(connections)] == ["ready"] * 3
+    for _ in range(connections.settings.max_attempts):
+        with connections.database.begin() as connection:
+            connection.execute(text("update images set not_before = null"))
+        for again in let_in(connections, job):
+            assert len(again.image_ids) == 1
+            run_stage(connections, again, work, no_output)
+    assert [(state, reason) for _, state, reason in images(connections)] == [
+        ("dispatched", None),
+        ("failed", "internal_error"),
+        ("dispatched", None),
+    ]
+
+
+def test_nothing_is_saved_for_images_that_were_taken_away(connections: Connections, new_job: NewJob) -> None:
+    job = new_job(images=2)
+    [batch] = let_in(connections, job)
+    saved: list[Done | Skipped] = []
+
+    def work(claimed: list[ClaimedImage], token: UUID) -> list[Outcome]:
+        with connections.database.begin() as connection:
+            store.cancel_job(connection, job)
+        return [Done(image) for image in claimed]
+
+    run_stage(connections, batch, work, lambda _, outcomes: saved.extend(outcomes))
+    assert saved == []
+    assert [state for _, state, _ in images(connections)] == ["cancelled"] * 2
+    assert waiting_messages(connections, Stage.CAPTIONING) == 0
+
+
+def test_a_failed_save_leaves_no_half(connections: Connections, new_job: NewJob) -> None:
+    [batch] = let_in(connections, new_job(images=2))
+
+    def save(connection: Connection, outcomes: list[Done | Skipped]) -> None:
+        connection.execute(text("update images set name = 'half'"))
+        raise ConnectionError("Postgres went away")
+
+    with pytest.raises(ConnectionError):
+        run_stage(connections, batch, lambda claimed, _: [Done(image) for image in claimed], save)
+    assert [state for _, state, _ in images(connections)] == ["running"] * 2
+    with connections.database.connect() as connection:
+        assert connection.execute(text("select count(*) from images where name = 'half'")).scalar_one() == 0
+
+
+def test_a_lease_is_renewed_while_the_work_runs(connections: Connections, new_job: NewJob) -> None:
+    brief = connections.settings.model_copy(update={"run_lease_seconds": 0.3})
+    connections = Connections(brief, connections.database, connections.objects, connections.celery)
+    [batch] = let_in(connections, new_job(images=1))
+
+    def work(claimed: list[ClaimedImage], token: UUID) -> list[Outcome]:
+        with connections.database.connect() as connection:
+            connection.execute(text("select pg_sleep(1)"))
+            connection.rollback()
+            assert store.take_back_lost(connection, 3) == 0
+        return [Done(image) for image in claimed]
+
+    run_stage(connections, batch, work, no_output)
+    assert [state for _, state, _ in images(connections)] == ["dispatched"]
+
+
+def test_a_message_for_nothing_does_nothing(connections: Connections, new_job: NewJob) -> None:
+    def work(claimed: list[ClaimedImage], token: UUID) -> list[Outcome]:
+        raise AssertionError("there is nothing to work on")
+
+    run_stage(connections, Batch(Stage.DETECTION, uuid4(), (1, 2, 3)), work, no_output)

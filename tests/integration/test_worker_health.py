@@ -1,0 +1,82 @@
+from collections.abc import Callable
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import Connection, Engine, text
+
+from shared.jobs import store
+from shared.jobs.states import Stage
+from shared.settings import Settings
+from workers.health import dispatcher_problem, stage_problem
+
+
+def pass_time(connection: Connection, seconds: float) -> None:
+    """Moves everything that has a time into the past."""
+    ago = {"ago": seconds}
+    connection.execute(text("update jobs set created_at = created_at - make_interval(secs => :ago)"), ago)
+    connection.execute(text("update images set lease_expires_at = lease_expires_at - make_interval(secs => :ago)"), ago)
+    connection.execute(text("update images set not_before = not_before - make_interval(secs => :ago)"), ago)
+
+
+@pytest.fixture
+def dispatched(database: Engine, settings: Settings, new_job: Callable[..., UUID]) -> list[store.Batch]:
+    job = new_job(3)
+    with database.begin() as connection:
+        return store.admit(connection, job, Stage.DETECTION, 2, settings.dispatch_lease_seconds)
+
+
+def test_an_idle_system_is_well(database: Engine, settings: Settings) -> None:
+    with database.connect() as connection:
+        assert dispatcher_problem(connection) is None
+        assert all(stage_problem(connection, stage, settings) is None for stage in Stage)
+
+
+def test_a_stage_that_takes_no_messages_is_not(
+    database: Engine, settings: Settings, dispatched: list[store.Batch]
+) -> None:
+    with database.begin() as connection:
+        assert stage_problem(connection, Stage.DETECTION, settings) is None  # it was only just sent
+        pass_time(connection, 30)
+        assert stage_problem(connection, Stage.DETECTION, settings) == (
+            "2 images wait for detection and no worker is at work"
+        )
+        assert stage_problem(connection, Stage.SCORING, settings) is None
+        assert dispatcher_problem(connection) is None
+
+
+def test_a_stage_at_work_is_well_however_much_waits(
+    database: Engine, settings: Settings, dispatched: list[store.Batch], new_job: Callable[..., UUID]
+) -> None:
+    other = new_job(1)
+    with database.begin() as connection:
+        pass_time(connection, 30)
+        (batch,) = store.admit(connection, other, Stage.DETECTION, 1, settings.dispatch_lease_seconds)
+        store.claim(connection, batch, uuid4(), settings.run_lease_seconds)
+
+        assert stage_problem(connection, Stage.DETECTION, settings) is None
+
+
+def test_a_dispatcher_that_does_not_let_jobs_in_is_not_well(database: Engine, new_job: Callable[..., UUID]) -> None:
+    new_job()
+    with database.begin() as connection:
+        assert dispatcher_problem(connection) is None
+        pass_time(connection, 30)
+        assert dispatcher_problem(connection) == "1 jobs wait to be let in"
+
+
+def test_a_dispatcher_that_does_not_take_lost_images_back_is_not_well(
+    database: Engine, settings: Settings, dispatched: list[store.Batch]
+) -> None:
+    with database.begin() as connection:
+        pass_time(connection, settings.dispatch_lease_seconds + 30)
+        assert dispatcher_problem(connection) == "2 images are lost and were not taken back"
+
+
+def test_an_image_waiting_for_its_next_attempt_is_no_fault_of_the_dispatcher(
+    database: Engine, new_job: Callable[..., UUID]
+) -> None:
+    new_job(1)
+    with database.begin() as connection:
+        pass_time(connection, 30)
+        connection.execute(text("update images set not_before = now() + interval '1 minute'"))
+        assert dispatcher_problem(connection) is None

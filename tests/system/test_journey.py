@@ -1,0 +1,155 @@
+"""The main job through HTTP, on real Postgres, Redis and S3, with one worker of each kind as a process."""
+
+import re
+from io import BytesIO
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import sync_playwright
+
+from services.client import Facemem
+from tests.conftest import missing
+from tests.photographs import ASTRONAUT, faceless, jpeg, portraits
+from tests.system.conftest import Running, Start, wait_until
+
+CHROMIUM = Path("/usr/bin/chromium")
+GPS = b"GPSLatitudeSecretMarker"
+
+
+def with_metadata(content: bytes) -> bytes:
+    """A photograph turned on its side, with an EXIF orientation that puts it upright and a marker to look for."""
+    image = Image.open(BytesIO(content)).convert("RGB").rotate(90, expand=True)
+    exif = image.getexif()
+    exif[0x0112] = 6
+    exif[0x010E] = GPS.decode()
+    buffer = BytesIO()
+    image.save(buffer, "JPEG", quality=95, exif=exif)
+    return buffer.getvalue()
+
+
+def group() -> bytes:
+    """Two people in one photograph."""
+    left, right = (Image.open(BytesIO(content)).convert("RGB").resize((400, 400)) for _, content in portraits(2))
+    both = Image.new("RGB", (800, 400))
+    both.paste(left, (0, 0))
+    both.paste(right, (400, 0))
+    return jpeg(both)
+
+
+def photo_set(folder: Path) -> list[Path]:
+    """One image of each kind."""
+    whole = portraits(1)[0][1]
+    files = {
+        "portrait.jpg": whole,
+        "turned.jpg": with_metadata(ASTRONAUT.read_bytes()),
+        "group.jpg": group(),
+        "coffee.png": faceless(),
+        "broken.jpg": whole[: len(whole) // 3],
+        "notes.jpg": b"These are notes, not an image.",
+    }
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    return [folder / name for name in files]
+
+
+def test_a_set_of_photographs_becomes_scores_and_reasons(start: Start, tmp_path: Path) -> None:
+    with start() as running:
+        client = running.client
+        job = client.submit(photo_set(tmp_path), name="journey", metadata={"order": 7}).id
+        seen = list(client.watch(job))
+        assert seen[-1].state == "completed"
+        assert seen[-1].progress == 1
+        assert [status.progress for status in seen] == sorted(status.progress for status in seen)
+        assert (seen[-1].name, seen[-1].metadata) == ("journey", {"order": 7})
+
+        portrait, turned, several, coffee, broken, notes = client.results(job)
+        assert [len(image.faces) for image in (portrait, turned, several)] == [1, 1, 2]
+        assert (coffee.state, coffee.reason) == ("skipped", "no_face")
+        assert (broken.state, broken.reason) == ("failed", "broken_image")
+        assert (notes.state, notes.reason) == ("failed", "not_an_image")
+        assert (turned.width, turned.height) == (512, 512)
+
+        for image in (portrait, turned, several):
+            for face in image.faces:
+                check_face(client, face)
+        check_pictures(client, running, turned)
+        check_nothing_is_left(running)
+        check_page(running)
+
+
+def check_face(client: Facemem, face) -> None:
+    assert 0 < face.score < 1
+    assert 0 < face.uncertainty < 0.5
+    assert 0 <= face.percentile <= 100
+    assert face.captioner["name"] == "describer"
+    assert len(face.caption.split()) > 10
+    assert face.bundle.name == "compact"
+    spoken = re.findall(r"\w+", face.caption)
+    assert all(face.caption[word.start : word.end] == word.text for word in face.words)
+    assert {word.text for word in face.words} >= set(spoken[:3])
+    why = client.explanation(face)
+    total = why.constant + float(np.sum(why.contributions))
+    assert total == pytest.approx(why.logit, abs=1e-4)
+    assert 1 / (1 + np.exp(-why.logit)) == pytest.approx(face.score, abs=1e-4)
+    assert np.sum(why.attention, axis=1) == pytest.approx(1, abs=1e-3)
+    assert sum(word.contribution for word in face.words) == pytest.approx(np.sum(why.contributions), abs=1e-4)
+
+
+def check_pictures(client: Facemem, running: Running, image) -> None:
+    """People can see what was scored, and nothing of the camera's notes is in it."""
+    [face] = image.faces
+    for content, size, form in (
+        (client.photo(image), (512, 512), "JPEG"),
+        (client.crop(face), (224, 224), "JPEG"),
+        (client.heatmap(face), (224, 224), "PNG"),
+    ):
+        picture = Image.open(BytesIO(content))
+        assert (picture.size, picture.format) == (size, form)
+        assert not picture.getexif()
+        assert GPS not in content
+    left, top, right, bottom = face.box
+    assert 150 < (left + right) / 2 < 300, "the astronaut's face is left of the middle, above it"
+    assert 50 < (top + bottom) / 2 < 200
+
+
+def check_nothing_is_left(running: Running) -> None:
+    """When the job is over, storage holds what people are shown and the files that could not be read; queues are empty."""
+    wait_until(lambda: running.scalar("select count(*) from jobs where tidied_at is null") == 0)
+    kinds = sorted(key.split("/")[2] for key in running.stored())
+    assert kinds == ["crops"] * 4 + ["originals"] * 2 + ["photos"] * 4
+    assert not any(GPS in running.content(key) for key in running.stored())
+    wait_until(lambda: running.messages() == 0)
+
+
+def check_page(running: Running) -> None:
+    """The page to try the API works in a browser that reaches nothing else."""
+    if not CHROMIUM.exists():
+        missing("chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-background-networking", "--no-first-run"]
+        )
+        page = browser.new_page()
+        elsewhere: list[str] = []
+        page.on("request", lambda request: elsewhere.append(request.url) if running.url not in request.url else None)
+        page.goto(f"{running.url}/docs/swagger")
+        page.get_by_text("Submit images").wait_for(timeout=20_000)
+        page.get_by_text("Watch a job").click()
+        page.get_by_role("button", name="Try it out").click()
+        browser.close()
+    assert [url for url in elsewhere if not url.startswith("data:")] == []
+
+
+def test_unreachable_links_are_explained(start: Start) -> None:
+    settings = {"max_attempts": "2", "retry_delay_seconds": "0.1"}
+    with start(**settings) as running:
+        job = running.client.submit_links(["https://127.0.0.1/a.jpg", "ftp://example.org/b.jpg"]).id
+        *_, last = running.client.watch(job)
+        assert last.counts["failed"] == 2
+        for image in running.client.results(job):
+            assert image.reason == "fetch_refused"
+            assert image.detail
+        assert httpx.get(f"{running.url}/readyz").json()["status"] == "ok"

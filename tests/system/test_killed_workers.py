@@ -1,0 +1,107 @@
+"""A worker of each kind is killed with -9 in mid-batch: nothing is lost, and nothing is there twice."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from time import monotonic, sleep
+from uuid import UUID
+
+import pytest
+from sqlalchemy import text
+
+from tests.integration.conftest import counters_are_exact
+from tests.ollama_server import OllamaServer
+from tests.photographs import portraits
+from tests.system.conftest import Running, Start
+
+# Short leases, so that a loss is noticed within the test's patience and not within an operator's.
+IMPATIENT = {
+    "run_lease_seconds": "3",
+    "dispatch_lease_seconds": "15",
+    "retry_delay_seconds": "0.2",
+    "fetch_private_addresses": "true",
+    "batch_images": "8",
+}
+IMAGES = 16
+KILLS_TRIED = 20
+
+
+@contextmanager
+def photo_server(seconds: float) -> Iterator[str]:
+    """A web server that takes its time to send photographs."""
+    content = dict(portraits(IMAGES))
+
+    class Photos(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            sleep(seconds)
+            body = content[self.path.strip("/")]
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args: object) -> None:
+            """Quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Photos)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def kill_in_mid_batch(running: Running, stage: str, job: UUID) -> None:
+    """Wait until a worker of the stage holds images, and end it without warning."""
+    give_up = monotonic() + 60
+    query = "select count(*) from images where state = 'running' and stage = :stage and job_id = :job"
+    while not running.scalar(query, stage=stage, job=job):
+        assert monotonic() < give_up, f"no image was ever running at {stage}"
+        sleep(0.002)
+    for worker in running.workers(stage):
+        worker.kill()
+
+
+def lost_at(running: Running, stage: str) -> int:
+    query = "select count(*) from attempts where reason = 'worker_lost' and stage = :stage"
+    return int(str(running.scalar(query, stage=stage)))
+
+
+def assert_nothing_lost_or_doubled(running: Running, job: UUID) -> None:
+    results = list(running.client.results(job))
+    assert len(results) == IMAGES
+    assert {image.state for image in results} == {"succeeded"}, [(image.state, image.reason) for image in results]
+    assert all(len(image.faces) == 1 for image in results)
+    assert all(image.faces[0].score is not None for image in results)
+    status = running.client.job(job)
+    assert status.counts["succeeded"] == IMAGES == status.images
+    with running.database.connect() as connection:
+        assert counters_are_exact(connection)
+        faces = connection.execute(
+            text("""
+                select count(*), count(distinct image_id), count(explanations.face_id)
+                from faces join images on images.id = image_id left join explanations on face_id = faces.id
+                where job_id = :job
+            """),
+            {"job": job},
+        ).one()
+    assert tuple(faces) == (IMAGES, IMAGES, IMAGES)
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("stage", ["intake", "detection", "captioning", "embedding", "scoring"])
+def test_kill_9(start: Start, stage: str) -> None:
+    with photo_server(0.3) as photos, OllamaServer() as ollama:
+        ollama.seconds = 0.1
+        with start(**IMPATIENT, ollama_url=ollama.url, captioner="auto") as running:
+            for _ in range(KILLS_TRIED):
+                links = [f"{photos}/{name}" for name, _ in portraits(IMAGES)]
+                job = running.client.submit_links(links).id
+                kill_in_mid_batch(running, stage, job)
+                for status in running.client.watch(job):
+                    last = status
+                assert last.state == "completed"
+                assert_nothing_lost_or_doubled(running, job)
+                if lost_at(running, stage):
+                    return
+            pytest.fail(f"{KILLS_TRIED} kills, and none hit a batch at {stage}")

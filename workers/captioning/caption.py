@@ -1,0 +1,86 @@
+"""Who writes the captions: Ollama, or the describer when it is asked for or Ollama is not there."""
+
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any, Literal
+
+import numpy as np
+
+from shared.captions.describer import DESCRIBER_VERSION, describe
+from shared.errors import CaptionRefused
+from shared.images.crop import Box, to_crop
+from shared.images.decode import decode
+from shared.settings import Captioner, Settings
+from workers.captioning.ollama import OllamaCaptioner
+
+# How long an answer to "is Ollama there?" is believed.
+BELIEVED_SECONDS = 20.0
+CROP_PIXELS = 1_000_000
+
+
+@dataclass(frozen=True)
+class Portrait:
+    """What a caption is written from: the crop as JPEG, the square it was cut from, the landmarks (5, 2).
+
+    Square and landmarks are in pixels of the upright original.
+    """
+
+    jpeg: bytes
+    crop_box: Box
+    landmarks: np.ndarray
+
+
+@dataclass(frozen=True)
+class Caption:
+    """A caption, and who wrote it: all that another run needs to write the same."""
+
+    text: str
+    captioner: dict[str, Any]
+
+
+class Captioners:
+    """The captioners of one worker, chosen for each face anew: Ollama may come and go while the worker runs."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._preferred = settings.captioner
+        self._ollama = OllamaCaptioner(
+            url=str(settings.ollama_url),
+            model=settings.ollama_model,
+            prompt=settings.ollama_prompt,
+            seconds=settings.ollama_seconds,
+            max_tokens=settings.ollama_max_tokens,
+        )
+        self._there = False
+        self._asked_at = -BELIEVED_SECONDS
+
+    def caption(self, portrait: Portrait, asked_for: Captioner) -> Caption:
+        """Describe one face with the captioner the job asks for; `auto` leaves it to this worker's setting.
+
+        Raises CaptionerUnavailable (later, perhaps) and CaptionRefused (never), the latter only if the job insists on
+        Ollama.
+        """
+        wanted = self._preferred if asked_for == "auto" else asked_for
+        if self._choose(wanted) == "describer":
+            return self._described(portrait)
+        try:
+            return self._answered(portrait)
+        except CaptionRefused:
+            if wanted == "ollama":
+                raise
+            return self._described(portrait)
+
+    def _choose(self, wanted: Captioner) -> Literal["ollama", "describer"]:
+        if wanted != "auto":
+            return wanted
+        if monotonic() - self._asked_at >= BELIEVED_SECONDS:
+            self._there = self._ollama.available()
+            self._asked_at = monotonic()
+        return "ollama" if self._there else "describer"
+
+    def _answered(self, portrait: Portrait) -> Caption:
+        return Caption(self._ollama.caption(portrait.jpeg), self._ollama.identity())
+
+    def _described(self, portrait: Portrait) -> Caption:
+        crop = decode(portrait.jpeg, max_pixels=CROP_PIXELS).pixels
+        words = describe(crop, to_crop(portrait.landmarks, portrait.crop_box))
+        return Caption(words, {"name": "describer", "version": DESCRIBER_VERSION})

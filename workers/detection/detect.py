@@ -1,0 +1,84 @@
+"""From the bytes of photographs to upright photos and cropped faces. Knows no queue and no database."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from shared.errors import PermanentError
+from shared.faces.finder import FaceFinder, FoundFace
+from shared.images import quality
+from shared.images.crop import Box, crop_face
+from shared.images.decode import Decoded, decode, encode_jpeg
+from shared.settings import Settings
+
+# JPEG at 95 leaves the crop's pixels within a grey level or two of what was cut.
+CROP_QUALITY = 95
+
+
+@dataclass(frozen=True)
+class CroppedFace:
+    """A face: boxes and landmarks in pixels of the upright original, the crop as JPEG (224 x 224)."""
+
+    box: Box
+    crop_box: Box
+    landmarks: np.ndarray
+    confidence: float
+    flags: list[str]
+    crop_jpeg: bytes
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """An image that was looked at: its upright size in pixels, a bounded copy without metadata, its faces."""
+
+    width: int
+    height: int
+    jpeg: bytes
+    faces: list[CroppedFace]
+
+
+def detect(finder: FaceFinder, contents: Sequence[bytes], settings: Settings) -> list[Photograph | PermanentError]:
+    """Look for faces in files. A file that cannot be read gives its error and leaves the others alone."""
+    decoded = [_decoded(content, settings) for content in contents]
+    readable = [image for image in decoded if isinstance(image, Decoded)]
+    found = iter(finder.find([image.pixels for image in readable]))
+    return [
+        _photograph(content, image, next(found), settings) if isinstance(image, Decoded) else image
+        for content, image in zip(contents, decoded, strict=True)
+    ]
+
+
+def _decoded(content: bytes, settings: Settings) -> Decoded | PermanentError:
+    try:
+        return decode(content, max_pixels=settings.max_pixels, long_side=settings.detection_long_side)
+    except PermanentError as error:
+        return error
+
+
+def _photograph(content: bytes, small: Decoded, faces: list[FoundFace], settings: Settings) -> Photograph:
+    kept = faces[: settings.detection_max_faces]
+    full = small
+    if kept and small.scale < 1:  # Crops are cut from every pixel there is.
+        full = decode(content, max_pixels=settings.max_pixels)
+    return Photograph(
+        small.width,
+        small.height,
+        encode_jpeg(small.pixels),
+        [_cropped(full.pixels, face, small.scale, settings) for face in kept],
+    )
+
+
+def _cropped(pixels: np.ndarray, face: FoundFace, scale: float, settings: Settings) -> CroppedFace:
+    left, top, right, bottom = (edge / scale for edge in face.box)
+    box = (left, top, right, bottom)
+    crop = crop_face(pixels, box, margin=settings.crop_margin)
+    landmarks = face.landmarks / scale
+    return CroppedFace(
+        box,
+        crop.box,
+        landmarks,
+        face.confidence,
+        quality.flags(crop.pixels, min(right - left, bottom - top)),
+        encode_jpeg(crop.pixels, CROP_QUALITY),
+    )

@@ -1,0 +1,48 @@
+"""The embedding stage: reads crops and captions; writes patches and tokens, one object for a batch."""
+
+from uuid import UUID
+
+import numpy as np
+from sqlalchemy import Connection, update
+
+from shared.compute import use_threads
+from shared.database.faces import faces_of
+from shared.database.tables import Face
+from shared.images.decode import decode
+from shared.jobs.store import ClaimedImage, require_bundle
+from shared.memorability.catalogue import find
+from shared.memorability.encoders import Encoders
+from shared.memorability.states import pack
+from shared.pipeline.connections import Connections
+from shared.pipeline.run_stage import Done, Outcome, Save, Skipped, Work
+from shared.storage import keys
+
+CROP_PIXELS = 1_000_000
+
+
+def build(connections: Connections) -> tuple[Work, Save]:
+    """Load the bundle's encoders; return the stage's work and save."""
+    settings = connections.settings
+    use_threads(settings.threads)
+    bundle = find(settings.bundle, settings.bundle_digest)
+    encoders = Encoders(bundle, settings.device)
+
+    def work(images: list[ClaimedImage], token: UUID) -> list[Outcome]:
+        require_bundle(images, bundle.digest)
+        by_image = faces_of(connections.database, [image.id for image in images])
+        faces = [face for image in images for face in by_image[image.id]]
+        crops = np.stack(
+            [decode(connections.objects.get(face.crop_key), max_pixels=CROP_PIXELS).pixels for face in faces]
+        )
+        states = encoders.encode(crops, [face.caption or "" for face in faces])
+        key = keys.batch_states(images[0].job_id, token)
+        connections.objects.put(key, pack({face.id: state for face, state in zip(faces, states, strict=True)}))
+        return [Done(image, key) for image in images]
+
+    return work, _save
+
+
+def _save(connection: Connection, outcomes: list[Done | Skipped]) -> None:
+    for key in {outcome.output for outcome in outcomes}:
+        image_ids = [outcome.image.id for outcome in outcomes if outcome.output == key]
+        connection.execute(update(Face).where(Face.image_id.in_(image_ids)).values(states_key=key))

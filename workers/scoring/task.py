@@ -1,0 +1,80 @@
+"""The scoring stage: reads patches and tokens; writes scores and explanations."""
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, bindparam, delete, func, insert, update
+
+from shared.compute import use_threads
+from shared.database.faces import faces_of
+from shared.database.tables import Explanation, Face
+from shared.jobs.store import ClaimedImage, require_bundle
+from shared.memorability.catalogue import find
+from shared.memorability.scorer import FaceScore, Scorer
+from shared.memorability.states import FaceStates, unpack
+from shared.pipeline.connections import Connections
+from shared.pipeline.run_stage import Done, Outcome, Save, Skipped, Work
+
+
+def build(connections: Connections) -> tuple[Work, Save]:
+    """Load the bundle's attention network; return the stage's work and save."""
+    settings = connections.settings
+    use_threads(settings.threads)
+    bundle = find(settings.bundle, settings.bundle_digest)
+    scorer = Scorer(bundle)
+
+    def work(images: list[ClaimedImage], token: UUID) -> list[Outcome]:
+        require_bundle(images, bundle.digest)
+        by_image = faces_of(connections.database, [image.id for image in images])
+        faces = [face for image in images for face in by_image[image.id]]
+        states: dict[int, FaceStates] = {}
+        for key in {face.states_key or "" for face in faces}:
+            states |= unpack(connections.objects.get(key))
+        scores = dict(zip(faces, scorer.score([states[face.id] for face in faces]), strict=True))
+        return [Done(image, {face.id: scores[face] for face in by_image[image.id]}) for image in images]
+
+    def save(connection: Connection, outcomes: list[Done | Skipped]) -> None:
+        scores = {face: score for outcome in outcomes for face, score in outcome.output.items()}
+        if not scores:
+            return
+        connection.execute(
+            update(Face)
+            .where(Face.id == bindparam("face"))
+            .values(
+                score=bindparam("score"),
+                uncertainty=bindparam("uncertainty"),
+                percentile=bindparam("percentile"),
+                bundle=bundle.digest,
+                scored_at=func.now(),
+            ),
+            [
+                {
+                    "face": face_id,
+                    "score": score.score,
+                    "uncertainty": score.uncertainty,
+                    "percentile": score.percentile,
+                }
+                for face_id, score in scores.items()
+            ],
+        )
+        connection.execute(delete(Explanation).where(Explanation.face_id.in_(scores)))
+        connection.execute(insert(Explanation), [_explanation(face, score) for face, score in scores.items()])
+
+    return work, save
+
+
+def _explanation(face_id: int, score: FaceScore) -> dict[str, Any]:
+    rows, columns = score.grid
+    return {
+        "face_id": face_id,
+        "logit": score.logit,
+        "constant": score.constant,
+        "words": [
+            {"text": word.text, "start": word.start, "end": word.end, "contribution": round(float(total), 6)}
+            for word, total in zip(score.words, score.contributions.sum(axis=1), strict=True)
+        ],
+        "rows": rows,
+        "columns": columns,
+        "contributions": score.contributions.astype("<f4").tobytes(),
+        "attention": score.attention.astype("<f4").tobytes(),
+    }
