@@ -142,6 +142,15 @@ class ObjectMissing(PermanentError):
     code = "object_missing"
 
 
+class SettingsInvalid(PermanentError):
+    """Settings are missing or wrong.
+
+    They are environment variables; shared/settings.py explains each, `facemem up` sets those it needs by itself.
+    """
+
+    code = "settings_invalid"
+
+
 class BundleInvalid(PermanentError):
     """The model bundle is missing, damaged or not the one that was asked for.
 

@@ -8,8 +8,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, HttpUrl, SecretStr
+from pydantic import Field, HttpUrl, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shared.errors import SettingsInvalid
 
 MIB = 1024 * 1024
 
@@ -109,5 +111,10 @@ class LocalSettings(BaseSettings):
 
 @lru_cache
 def settings() -> Settings:
-    """The settings of this process. Raises pydantic's ValidationError, naming each variable that is wrong."""
-    return Settings()
+    """The settings of this process. Raises SettingsInvalid, naming each variable that is missing or wrong."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        prefix = Settings.model_config["env_prefix"]
+        wrong = (f"{prefix}{'.'.join(map(str, each['loc'])).upper()}: {each['msg']}" for each in error.errors())
+        raise SettingsInvalid("Settings are missing or wrong. " + "; ".join(wrong)) from error

@@ -5,6 +5,7 @@ import shutil
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution, packages_distributions
 from pathlib import Path
 from typing import Any
@@ -88,9 +89,7 @@ class Image:
         groups = [project["dependencies"], *(project["optional-dependencies"][extra] for extra in self.extras)]
         brought = _closure({Requirement(need) for group in groups for need in group})
         return {
-            module
-            for module, names in packages_distributions().items()
-            if not {_plain(name) for name in names} & (brought | {"facemem", "pip", "setuptools"})
+            module for module, names in _installed().items() if not names & (brought | {"facemem", "pip", "setuptools"})
         }
 
 
@@ -140,6 +139,12 @@ def _closure(requirements: set[Requirement]) -> set[str]:
             if need.marker is None or need.marker.evaluate({"extra": extra}):
                 wanted |= {(_plain(need.name), each) for each in {"", *need.extras}} - seen
     return {name for name, _ in seen}
+
+
+@cache
+def _installed() -> dict[str, set[str]]:
+    """The distributions that bring each module that is installed here."""
+    return {module: {_plain(name) for name in names} for module, names in packages_distributions().items()}
 
 
 def _plain(name: str) -> str:

@@ -3,6 +3,7 @@
 from granian import Granian
 from granian.constants import Interfaces
 
+from shared.entry import run
 from shared.settings import settings
 
 # Requests wait for Postgres and storage rather than compute.
@@ -27,4 +28,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -38,8 +38,9 @@ class Journey:
 
     def watch(self) -> None:
         """Returns when all jobs have ended."""
-        for self.jobs in _together(self._facemem, [job.id for job in self.jobs]):
-            self._display.show(self.jobs)
+        for statuses in _together(self._facemem, [job.id for job in self.jobs]):
+            self.jobs = statuses
+            self._display.show(statuses)
         ended = max(job.finished_at or job.created_at for job in self.jobs)
         took = (ended - self.jobs[0].created_at).total_seconds()
         self._display.note(f"Done in {took:.1f} s: {tally(self.jobs)}.")

@@ -21,13 +21,16 @@ INTERRUPTED = 130  # exit status of what Ctrl-C ended, as shells have it
 
 
 class Commands(click.RichGroup):
-    """A group of commands whose errors end as a message and advice, without a traceback, and with exit status 1."""
+    """Commands in the order given. Their errors end as message and advice, without a traceback, with exit status 1."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            raise click.exceptions.Exit(INTERRUPTED) from None
+            raise SystemExit(INTERRUPTED) from None
         except FacememError as error:
             raise click.ClickException("\n\n".join(filter(None, [error.detail, error.advice()]))) from error
         except ValidationError as error:
@@ -38,17 +41,17 @@ class Commands(click.RichGroup):
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.rich_config({"text_paragraph_linebreaks": "\n\n", "padding_helptext_first_line": (0, 0, 1, 0)})
 @click.version_option(package_name="facemem")
 def cli() -> None:
     """Score how memorable the faces in photographs are, and see why.
 
-    \b
-    First time?              facemem demo
-    A folder of your own:    facemem score ~/Pictures/shoot
-    Many, one after another: facemem up     and, in another terminal, facemem submit
-    Something is wrong?      facemem doctor
-
     The shipped model predicts how memorable people judge a face to be. It does not measure memory.
+
+    \b
+    The first time           facemem demo
+    A folder of your own     facemem score ~/Pictures/shoot
+    Something is wrong       facemem doctor
     """
 
 

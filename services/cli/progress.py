@@ -5,10 +5,10 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from services.api.schemas import JobStatus
-from shared.jobs.states import Stage
+from shared.jobs.states import FINAL, Stage
 
 MEGABYTE = 1_000_000
 NAME_WIDTH = 11  # of the longest stage
@@ -22,7 +22,7 @@ class Display:
         self._bars = Progress(
             TextColumn(f"  {{task.description:<{NAME_WIDTH}}}"),
             BarColumn(bar_width=36),
-            MofNCompleteColumn(),
+            TextColumn("{task.fields[count]}", justify="right"),
             TextColumn("[dim]{task.fields[doing]}"),
             console=console,
             disable=not console.is_terminal,
@@ -44,22 +44,28 @@ class Display:
 
     def upload(self, total: int) -> Callable[[int], None]:
         """Shows an upload of so many bytes; returns what is to be called with the bytes of each step."""
-        task = self._bars.add_task("upload", total=max(1, round(total / MEGABYTE)), doing="MB")
-        return lambda sent: self._bars.advance(task, sent / MEGABYTE)
+        task = self._bars.add_task("upload", total=total, count="", doing="")
+        done = 0
+
+        def step(sent: int) -> None:
+            nonlocal done
+            done += sent
+            self._bars.update(task, completed=done, count=f"{done / MEGABYTE:,.1f}/{total / MEGABYTE:,.1f} MB")
+
+        return step
 
     def show(self, jobs: Sequence[JobStatus]) -> None:
         """Shows where the images of these jobs are."""
         total = sum(job.images for job in jobs)
         for stage in Stage:
             here = [progress for job in jobs for progress in job.stages if progress.stage == stage]
+            passed = sum(each.passed for each in here)
+            working = {"running": sum(each.running for each in here), "waiting": sum(each.waiting for each in here)}
+            doing = ", ".join(f"{number:,} {word}" for word, number in working.items() if number)
             if stage not in self._stages:
-                self._stages[stage] = self._bars.add_task(stage, total=total, doing="")
-            running, waiting = sum(each.running for each in here), sum(each.waiting for each in here)
-            doing = ", ".join(
-                f"{number} {word}" for number, word in ((running, "running"), (waiting, "waiting")) if number
-            )
-            self._bars.update(self._stages[stage], completed=sum(each.passed for each in here), doing=doing)
+                self._stages[stage] = self._bars.add_task(stage, total=total, count="", doing="")
+            self._bars.update(self._stages[stage], completed=passed, count=f"{passed:,}/{total:,}", doing=doing)
+        # Before the first image has ended, the pace says more about loading models than about images.
         left = [job.estimate_seconds for job in jobs if job.estimate_seconds]
-        if left:
-            last = self._stages[Stage.SCORING]
-            self._bars.update(last, doing=f"about {max(left):.0f} s left")
+        if left and any(job.counts.get(state) for job in jobs for state in FINAL):
+            self._bars.update(self._stages[Stage.SCORING], doing=f"about {max(left):,.0f} s left")

@@ -1,5 +1,6 @@
 """`facemem score`: from files to scores, in one command."""
 
+import sys
 from pathlib import Path
 
 import rich_click as click
@@ -35,12 +36,12 @@ def score(
     The facemem that runs does the work; if none does, one is started for the occasion and stopped again, which takes
     some seconds. An image without a face, or one that cannot be read, gets a line that says so.
 
+    Ctrl-C cancels the job. Exit status: 0 when every image reached its end, 130 after Ctrl-C, 1 otherwise.
+
     \b
     facemem score portrait.jpg
     facemem score ~/Pictures/shoot --sheet shoot.png
     facemem score ~/Pictures/shoot --json | jq 'select(.percentile > 90) | .image'
-
-    Ctrl-C cancels the job. Exit status: 0 when every image reached its end, 130 after Ctrl-C, 1 otherwise.
     """
     from services.cli.connection import started_if_needed
     from services.cli.gather import gather
@@ -69,4 +70,4 @@ def score(
             write_sheet(sheet, facemem, journey.jobs, journey.results(), name or files[0].parent.name, told)
             console.print(f"Contact sheet: {sheet}", markup=False, soft_wrap=True)
     if not all_final(journey.jobs):
-        raise click.exceptions.Exit(1)
+        sys.exit(1)

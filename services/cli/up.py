@@ -29,9 +29,9 @@ ADDRESSES = """facemem is ready. Ctrl-C stops it.
 def up(home: Path | None, intake: int, detection: int, captioning: int, embedding: int, scoring: int) -> None:
     """Run the whole system on this machine until Ctrl-C.
 
-    Starts PostgreSQL and Redis (or uses those that FACEMEM_DATABASE_URL and FACEMEM_BROKER_URL name), the API, Flower, the
-    dispatcher and the workers; starts again what ends; stops everything with Ctrl-C. Jobs, results and logs stay in the
-    data folder, and jobs that were not finished go on at the next start.
+    Starts PostgreSQL and Redis (or uses those that FACEMEM_DATABASE_URL and FACEMEM_BROKER_URL name), the API, Flower,
+    the dispatcher and the workers; starts again what ends; stops everything with Ctrl-C. Jobs, results and logs stay in
+    the data folder, and jobs that were not finished go on at the next start.
 
     \b
     facemem up

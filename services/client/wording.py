@@ -26,7 +26,7 @@ def ordinal(percentile: float) -> str:
 
 def contribution(word: Word) -> str:
     """A word without the punctuation around it, and what it adds."""
-    return f"{word.text.strip('.,;:!?()')} {word.contribution:+.2f}"
+    return f"{word.text.strip('.,;:!?()')} {word.contribution:+.3f}"
 
 
 def about(models: Iterable[Model], digest: str) -> str:

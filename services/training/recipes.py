@@ -1,6 +1,6 @@
 """How the bundles are trained, from a folder of rated images to a folder with a bundle."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from services.training import bundle, measures
 from services.training.card import card
@@ -18,6 +19,7 @@ from services.training.evaluation import results
 from services.training.faces import Crops, Progress, captions_of, crops_of
 from services.training.fitting import Faces, Tuning
 from services.training.folds import all_but, folds
+from services.training.places import place_maps, place_of_words
 from services.training.ratings import Ratings, logits, read
 from shared.captions.describer import DESCRIBER_VERSION
 from shared.errors import BundleInvalid, DataSetInvalid
@@ -50,7 +52,7 @@ class Recipe:
     folds: int = 10
     fold_seed: int = 0
     seed: int = 0
-    tuning: Tuning = Tuning()
+    tuning: Tuning = field(default_factory=Tuning)
 
     @property
     def shape(self) -> HeadShape:
@@ -64,8 +66,8 @@ RECIPES = {"compact": Recipe("compact")}
 def train(recipe: str, data: Path, output: Path, *, progress: Progress, work: Path | None = None) -> BundleFacts:
     """Train the recipe of that name on a data set, evaluate it on held-out faces, and write the bundle to `output`.
 
-    `progress` is told what is being done and which share of it is done. Crops are kept in `work` between runs, by default
-    in the system's folder for temporary files. Raises DataSetInvalid or BundleInvalid.
+    `progress` is told what is being done and which share of it is done. Crops are kept in `work` between runs, by
+    default in the system's folder for temporary files. Raises DataSetInvalid or BundleInvalid.
     """
     if recipe not in RECIPES:
         raise BundleInvalid(f"there is no recipe called '{recipe}'; there is {', '.join(RECIPES)}")
@@ -82,7 +84,7 @@ def train_on(
         raise DataSetInvalid(f"{len(crops.rows)} faces are too few for {recipe.folds} folds")
     visual = visual_encoder(recipe)
     states = _encode(recipe, visual, crops, captions, progress)
-    faces = Faces(*padded(states))
+    faces = faces_of(recipe, states, crops, captions)
     shares = ratings.shares[crops.rows]
     targets = torch.from_numpy(logits(shares)).float()
     scores, spreads = held_out_scores(recipe, faces, targets, progress)
@@ -103,7 +105,7 @@ def train_on(
 
 
 def held_out_scores(recipe: Recipe, faces: Faces, targets: Tensor, progress: Progress) -> tuple[np.ndarray, np.ndarray]:
-    """For each face the score, and the spread over members, of an ensemble that was fitted without its fold: (N,) each."""
+    """For each face the score, and the members' spread, of an ensemble fitted without its fold: (N,) each."""
     scores, spreads = np.zeros(len(faces)), np.zeros(len(faces))
     parts = folds(len(faces), recipe.folds, recipe.fold_seed)
     for number, part in enumerate(parts):
@@ -112,6 +114,15 @@ def held_out_scores(recipe: Recipe, faces: Faces, targets: Tensor, progress: Pro
         scores[part], spreads[part] = ensemble.scores(faces[torch.from_numpy(part)])
         progress("training on all folds but one, in turn", (number + 1) / len(parts))
     return scores, spreads
+
+
+def faces_of(recipe: Recipe, states: list[FaceStates], crops: Crops, captions: list[str]) -> Faces:
+    """The encoded faces side by side, with the places that their words are to be looked for at."""
+    places = []
+    for face, caption, landmarks in zip(states, captions, crops.landmarks, strict=True):
+        of_words = torch.tensor(place_of_words(caption, face.words))
+        places.append(place_maps(landmarks, recipe.grid)[of_words[face.word_of_token]])
+    return Faces(*padded(states), pad_sequence(places, batch_first=True))
 
 
 def visual_encoder(recipe: Recipe) -> VisualEncoder:
@@ -126,7 +137,7 @@ def visual_encoder(recipe: Recipe) -> VisualEncoder:
     weights = torch.load(path, weights_only=True)
     encoder = VisualEncoder(list(recipe.sides), recipe.grid)
     encoder.onet.load_state_dict({name: weights[name] for name in encoder.onet.state_dict()})
-    return encoder.to(memory_format=torch.channels_last).eval()
+    return encoder.eval()
 
 
 def _encode(
@@ -143,7 +154,7 @@ def _encode(
 
 def _weights(visual: VisualEncoder, ensemble: Ensemble) -> dict[str, Tensor]:
     weights = {f"{VISUAL_PREFIX}{name}": tensor for name, tensor in visual.state_dict().items()}
-    return weights | {f"{MEMBER_PREFIX}{name}": tensor for name, tensor in ensemble.state_dict().items()}
+    return weights | {f"{MEMBER_PREFIX}{name}": tensor for name, tensor in ensemble.weights().items()}
 
 
 def _config(recipe: Recipe, scores: np.ndarray, interval: dict[str, float]) -> dict[str, Any]:
@@ -163,8 +174,8 @@ def _config(recipe: Recipe, scores: np.ndarray, interval: dict[str, float]) -> d
 
 def _protocol(recipe: Recipe) -> dict[str, Any]:
     return {
-        "meaning": f"{recipe.folds}-fold cross-validation over faces: every score below is that of a face whose fold was "
-        "held out of everything that was fitted, standardisation included. Intervals: bootstrap over faces.",
+        "meaning": f"{recipe.folds}-fold cross-validation over faces: every score below is that of a face whose fold "
+        "was held out of everything that was fitted, standardisation included. Intervals: bootstrap over faces.",
         "folds": recipe.folds,
         "fold_seed": recipe.fold_seed,
         "members": recipe.members,

@@ -31,7 +31,7 @@ def measure(crop: np.ndarray, landmarks: np.ndarray) -> Measures:
     """Measure `crop`, uint8 (height, width, 3) RGB, with `landmarks` (5, 2) in crop pixels."""
     view = view_of(crop, landmarks)
     even = view.evenly_lit()  # so that a dim photograph does not make pale eyes and brows
-    skin = measure_skin(even, view.lit())
+    skin = measure_skin(even, view)
     return Measures(
         pose=measure_pose(view),
         mouth=measure_mouth(even, skin.colour),

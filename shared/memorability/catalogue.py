@@ -42,7 +42,7 @@ def shipped() -> list[BundleFacts]:
 def find(name_or_path: str | Path, digest: str | None = None) -> BundleFacts:
     """The shipped bundle of that name, or the one in that folder, verified.
 
-    Raises BundleInvalid if there is none, if a file is missing or damaged, or if its digest is not the `digest` asked for.
+    Raises BundleInvalid if there is none, if a file is missing or damaged, or if it has not the `digest` asked for.
     """
     folder = BUNDLES / name_or_path
     if not (folder / CONFIG).is_file():  # an absolute path replaces BUNDLES in the line above, a relative one does not

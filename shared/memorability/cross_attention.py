@@ -34,6 +34,11 @@ class CrossAttention(nn.Module):
     number it answers with. Each region having its own lets the same texture count differently on hair and on skin.
     """
 
+    patch_centre: Tensor
+    patch_scale: Tensor
+    token_centre: Tensor
+    token_scale: Tensor
+
     def __init__(self, shape: HeadShape) -> None:
         super().__init__()
         self.shape = shape

@@ -34,7 +34,7 @@ class Encoders:
             self._visual.load_state_dict(weights)
         except RuntimeError as error:
             raise BundleInvalid(f"the weights of bundle '{bundle.name}' do not fit its networks: {error}") from error
-        self._visual.to(self._device, memory_format=torch.channels_last).eval()
+        self._visual.to(self._device).eval()
         self._text = TextEncoder(text["weights_sha256"], text["max_tokens"], self._device)
 
     def encode(self, crops: np.ndarray, captions: list[str]) -> list[FaceStates]:

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn import functional
 
 # MTCNN's own scaling (Zhang et al. 2016, as in facenet-pytorch): bytes to about -1..1, RGB.
 BYTE_CENTRE, BYTE_SCALE = 127.5, 1 / 128
@@ -17,4 +17,4 @@ def to_input(crops: np.ndarray, device: torch.device) -> Tensor:
 
 def at_side(images: Tensor, side: int) -> Tensor:
     """`images` (N, 3, H, W) as squares of `side` pixels, each the mean of the pixels it covers."""
-    return F.interpolate(images, (side, side), mode="area")
+    return functional.interpolate(images, (side, side), mode="area")

@@ -28,7 +28,7 @@ MEMBER_PREFIX = "members."  # of the heads' tensors in a bundle's weights
 class FaceScore:
     """How memorable a face is judged to be, and why.
 
-    `score` is 0..1, the sigmoid of `logit`; the truth lies within `uncertainty` of it as often as the bundle's card says.
+    `score` is 0..1, the sigmoid of `logit`; the rating lies within `uncertainty` of it as often as the card says.
     `percentile` is the share of the training population, 0..100, that scores lower. `contributions` (W, P) and
     `constant` add up to `logit`; `attention` (W, P) is where each word looked, adding up to 1 over the regions.
     Regions lie row by row on `grid` (rows, columns).
@@ -52,17 +52,16 @@ class Scorer:
         """Load the heads. Raises BundleInvalid if the weights do not fit the config."""
         self._config = bundle.config
         self._shape = HeadShape(**bundle.config["head"])
-        self._members = nn.ModuleList(CrossAttention(self._shape) for _ in range(bundle.config["members"]))
+        self._members = [CrossAttention(self._shape).eval() for _ in range(bundle.config["members"])]
         weights = {
             name.removeprefix(MEMBER_PREFIX): tensor
             for name, tensor in load_file(bundle.weights).items()
             if name.startswith(MEMBER_PREFIX)
         }
         try:
-            self._members.load_state_dict(weights)
+            nn.ModuleList(self._members).load_state_dict(weights)
         except RuntimeError as error:
             raise BundleInvalid(f"the weights of bundle '{bundle.name}' do not fit its networks: {error}") from error
-        self._members.eval()
 
     @torch.inference_mode()
     def score(self, states: list[FaceStates]) -> list[FaceScore]:
@@ -119,7 +118,7 @@ class Scorer:
 
 
 def padded(states: list[FaceStates]) -> tuple[Tensor, Tensor, Tensor]:
-    """Faces side by side: patches float32 (N, P, Dv), tokens float32 (N, T, Dt), real bool (N, T), false for padding."""
+    """Faces side by side: patches float32 (N, P, Dv), tokens float32 (N, T, Dt), real bool (N, T)."""
     patches = torch.stack([face.patches for face in states]).float()
     tokens = pad_sequence([face.tokens.float() for face in states], batch_first=True)
     real = pad_sequence(
@@ -135,10 +134,10 @@ def sigmoid(logit: float) -> float:
 
 
 def half_width(spread: float, interval: dict[str, Any]) -> float:
-    """Half the interval around a score, from the standard deviation of the members' scores and a bundle's calibration."""
+    """Half the interval around a score, from the members' standard deviation and the bundle's calibration."""
     return interval["factor"] * (interval["floor"] + spread)
 
 
 def percentile(score: float, quantiles: list[float]) -> float:
-    """Where a score lies among the evenly spaced quantiles (0 % to 100 %) of the training population's scores: 0..100."""
+    """Where a score lies, 0..100, among the evenly spaced quantiles (0 % to 100 %) of the training population."""
     return float(np.interp(score, quantiles, np.linspace(0, 100, len(quantiles))))

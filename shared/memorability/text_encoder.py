@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer
-from torch import Tensor
+from torch import Tensor, nn
 
 from shared.errors import BundleInvalid
 from shared.faces.torchvision_ops import allow_cpu_torch
@@ -38,14 +38,15 @@ class TextEncoder:
         self._tokenizer.enable_padding()
         logging.set_verbosity_error()  # it would report the pooling layer, which is left out on purpose, as missing
         logging.disable_progress_bar()
-        self._network = BertModel.from_pretrained(
+        network = BertModel.from_pretrained(
             folder,
             local_files_only=True,
             use_safetensors=True,
             add_pooling_layer=False,
             dtype=torch.float32,
         )
-        self._network.to(device).eval()
+        self._network: nn.Module = network.eval()
+        self._network.to(device)
 
     @torch.inference_mode()
     def encode(self, captions: list[str]) -> list[tuple[Tensor, Tensor, list[Word]]]:

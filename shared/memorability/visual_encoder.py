@@ -1,4 +1,4 @@
-"""The visual encoder of the compact bundle: the convolutions of MTCNN's O-Net, run over the whole crop at several sizes.
+"""The visual encoder of the compact bundle: the convolutions of MTCNN's O-Net, over the crop at several sizes.
 
 O-Net looks at 48 x 48 pixels to place the landmarks of a face. Its four convolutions know edges, eyes, mouths and hair
 lines; run over a larger picture they give a map instead of one vector. A small picture shows each patch much of the
@@ -7,7 +7,7 @@ face, a large one shows it detail. Both maps are brought to one grid and laid on
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from shared.memorability.preprocessing import at_side
 
@@ -29,9 +29,9 @@ class OnetConvolutions(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, 3, S, S) to (N, 128, s, s); s is about S / 8 - 3, so 80 pixels give 7 and 144 give 15."""
-        x = F.max_pool2d(self.prelu1(self.conv1(images)), 3, 2, ceil_mode=True)
-        x = F.max_pool2d(self.prelu2(self.conv2(x)), 3, 2, ceil_mode=True)
-        x = F.max_pool2d(self.prelu3(self.conv3(x)), 2, 2, ceil_mode=True)
+        x = functional.max_pool2d(self.prelu1(self.conv1(images)), 3, 2, ceil_mode=True)
+        x = functional.max_pool2d(self.prelu2(self.conv2(x)), 3, 2, ceil_mode=True)
+        x = functional.max_pool2d(self.prelu3(self.conv3(x)), 2, 2, ceil_mode=True)
         return self.prelu4(self.conv4(x))
 
 
@@ -50,5 +50,5 @@ class VisualEncoder(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, 3, 224, 224) as `to_input` makes them, to patches (N, rows * columns, width), row by row."""
-        maps = [F.adaptive_avg_pool2d(self.onet(at_side(images, side)), self.grid) for side in self.sides]
+        maps = [functional.adaptive_avg_pool2d(self.onet(at_side(images, side)), self.grid) for side in self.sides]
         return torch.cat(maps, dim=1).flatten(2).transpose(1, 2)

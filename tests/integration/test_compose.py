@@ -187,14 +187,15 @@ class Stack:
         return subprocess.run(argv, env=environment, capture_output=True, text=True, check=False, timeout=60)
 
 
-# Makes a package that is installed here, but not in the image, impossible to import.
+# Hides the packages that are installed here, but not in the image.
 ONLY_THE_IMAGE = """
 import sys
-class LeftOut:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {modules!r}:
-            raise ModuleNotFoundError(f"{{name}} is not in this image", name=name)
-sys.meta_path.insert(0, LeftOut())
+from importlib.machinery import PathFinder
+class ImageFinder(PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        return None if name.partition(".")[0] in {modules!r} else super().find_spec(name, path, target)
+sys.meta_path[sys.meta_path.index(PathFinder)] = ImageFinder
 """
 
 

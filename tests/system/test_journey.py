@@ -8,14 +8,10 @@ import httpx
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import sync_playwright
-
 from services.client import Facemem
-from tests.conftest import missing
 from tests.photographs import ASTRONAUT, faceless, jpeg, portraits
 from tests.system.conftest import Running, Start, wait_until
 
-CHROMIUM = Path("/usr/bin/chromium")
 GPS = b"GPSLatitudeSecretMarker"
 
 
@@ -77,7 +73,6 @@ def test_a_set_of_photographs_becomes_scores_and_reasons(start: Start, tmp_path:
                 check_face(client, face)
         check_pictures(client, running, turned)
         check_nothing_is_left(running)
-        check_page(running)
 
 
 def check_face(client: Facemem, face) -> None:
@@ -122,25 +117,6 @@ def check_nothing_is_left(running: Running) -> None:
     assert kinds == ["crops"] * 4 + ["originals"] * 2 + ["photos"] * 4
     assert not any(GPS in running.content(key) for key in running.stored())
     wait_until(lambda: running.messages() == 0)
-
-
-def check_page(running: Running) -> None:
-    """The page to try the API works in a browser that reaches nothing else."""
-    if not CHROMIUM.exists():
-        missing("chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-background-networking", "--no-first-run"]
-        )
-        page = browser.new_page()
-        elsewhere: list[str] = []
-        page.on("request", lambda request: elsewhere.append(request.url) if running.url not in request.url else None)
-        page.goto(f"{running.url}/docs/swagger")
-        page.get_by_text("Submit images").wait_for(timeout=20_000)
-        page.get_by_text("Watch a job").click()
-        page.get_by_role("button", name="Try it out").click()
-        browser.close()
-    assert [url for url in elsewhere if not url.startswith("data:")] == []
 
 
 def test_unreachable_links_are_explained(start: Start) -> None:

@@ -1,8 +1,11 @@
 """`python -m workers.captioning`: one captioning worker."""
 
+from functools import partial
+
+from shared.entry import run
 from shared.jobs.states import Stage
 from shared.pipeline.worker import main
 from workers.captioning.task import build
 
 if __name__ == "__main__":
-    main(Stage.CAPTIONING, build)
+    run(partial(main, Stage.CAPTIONING, build))

@@ -1,8 +1,11 @@
 """`python -m workers.detection`: one detection worker."""
 
+from functools import partial
+
+from shared.entry import run
 from shared.jobs.states import Stage
 from shared.pipeline.worker import main
 from workers.detection.task import build
 
 if __name__ == "__main__":
-    main(Stage.DETECTION, build)
+    run(partial(main, Stage.DETECTION, build))

@@ -7,6 +7,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from shared import logs
+from shared.entry import run
 from shared.errors import TransientError
 from shared.pipeline.connections import Connections
 from shared.settings import settings
@@ -35,4 +36,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -1,8 +1,11 @@
 """`python -m workers.embedding`: one embedding worker."""
 
+from functools import partial
+
+from shared.entry import run
 from shared.jobs.states import Stage
 from shared.pipeline.worker import main
 from workers.embedding.task import build
 
 if __name__ == "__main__":
-    main(Stage.EMBEDDING, build)
+    run(partial(main, Stage.EMBEDDING, build))

@@ -1,5 +1,6 @@
 """`facemem doctor`: what is wrong, and what to do about it."""
 
+import sys
 from pathlib import Path
 
 import rich_click as click
@@ -33,4 +34,4 @@ def doctor(home: Path | None) -> None:
             outcomes.append(tried(check))
     results().print(outcomes_table(outcomes))
     if any(outcome.verdict == "problem" for outcome in outcomes):
-        raise click.exceptions.Exit(1)
+        sys.exit(1)

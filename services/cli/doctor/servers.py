@@ -30,7 +30,6 @@ def postgres(local: LocalSettings) -> str:
         server.start(supervisor)
         with psycopg.connect(host=str(server.sockets), user=USER, dbname="postgres") as connection:
             version = connection.info.parameter_status("server_version")
-        supervisor.stop()
         return f"PostgreSQL {version} starts and answers"
 
 
@@ -41,7 +40,6 @@ def broker(local: LocalSettings) -> str:
     with tempfile.TemporaryDirectory(prefix="facemem-doctor-") as name, Supervisor() as supervisor:
         server = Redis(Path(name), Path(name, "redis.log"))
         version = _ping(server.start(supervisor))
-        supervisor.stop()
         return f"Redis {version} starts and answers"
 
 
