@@ -83,11 +83,15 @@ class Image:
                 else:
                     shutil.copy(ROOT / source, place)
 
-    def modules_left_out(self) -> set[str]:
-        """The modules that are installed here and that this image's packages do not bring."""
+    def packages(self) -> set[str]:
+        """The names of the packages that this image's extras bring, with all that those need."""
         project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
         groups = [project["dependencies"], *(project["optional-dependencies"][extra] for extra in self.extras)]
-        brought = _closure({Requirement(need) for group in groups for need in group})
+        return _closure({Requirement(need) for group in groups for need in group})
+
+    def modules_left_out(self) -> set[str]:
+        """The modules that are installed here and that this image's packages do not bring."""
+        brought = self.packages()
         return {
             module for module, names in _installed().items() if not names & (brought | {"facemem", "pip", "setuptools"})
         }
@@ -125,27 +129,27 @@ def _instructions(path: Path) -> Iterator[tuple[str, str]]:
 
 
 def _closure(requirements: set[Requirement]) -> set[str]:
-    """The names of all distributions that these need, as far as they are installed here."""
-    wanted = {(_plain(each.name), extra) for each in requirements for extra in {"", *each.extras}}
+    """The names of all distributions that these need, of those that are installed here."""
+    wanted = {(plain(each.name), extra) for each in requirements for extra in {"", *each.extras}}
     seen: set[tuple[str, str]] = set()
     while wanted:
         name, extra = wanted.pop()
-        seen.add((name, extra))
         try:
             needs = map(Requirement, distribution(name).requires or [])
         except PackageNotFoundError:
             continue
+        seen.add((name, extra))
         for need in needs:
             if need.marker is None or need.marker.evaluate({"extra": extra}):
-                wanted |= {(_plain(need.name), each) for each in {"", *need.extras}} - seen
+                wanted |= {(plain(need.name), each) for each in {"", *need.extras}} - seen
     return {name for name, _ in seen}
 
 
 @cache
 def _installed() -> dict[str, set[str]]:
     """The distributions that bring each module that is installed here."""
-    return {module: {_plain(name) for name in names} for module, names in packages_distributions().items()}
+    return {module: {plain(name) for name in names} for module, names in packages_distributions().items()}
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()

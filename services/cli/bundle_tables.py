@@ -4,7 +4,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
+from rich.console import Group
 from rich.table import Table
+from rich.text import Text
 
 from shared.memorability.catalogue import BundleFacts
 
@@ -32,10 +34,9 @@ def bundles_table(bundles: Iterable[BundleFacts]) -> Table:
     return table
 
 
-def quality_table(bundle: BundleFacts, results: dict[str, Any]) -> Table:
+def quality_view(bundle: BundleFacts, results: dict[str, Any]) -> Group:
     """A row for each measure of a bundle's `results`, laid out as in its card."""
-    title = f"bundle {bundle.name} {bundle.digest[:DIGITS]}, on faces held out of its training"
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left")
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("measure")
     table.add_column("value (95 %)", no_wrap=True)
     for name, measured in results["quality"].items():
@@ -45,7 +46,7 @@ def quality_table(bundle: BundleFacts, results: dict[str, Any]) -> Table:
         table.add_row("Spearman of one half of the raters with the other", f"{half:.2f}")
         table.add_row("Spearman of all raters with as many others", f"{full:.2f}")
     table.add_row("Ratings within the stated uncertainty", f"{results['interval']['measured_coverage']:.0%}")
-    return table
+    return Group(Text(f"Bundle {bundle.name} {bundle.digest[:DIGITS]}, on faces held out of its training"), table)
 
 
 def _with_interval(measured: dict[str, Any]) -> str:

@@ -19,10 +19,10 @@ def evaluate(bundle: str, data: Path) -> None:
     \b
     facemem evaluate --bundle compact --data ratings
     """
-    from services.cli.bundle_tables import quality_table
+    from services.cli.bundle_tables import quality_view
     from services.cli.terminal import results
     from services.training import evaluation
     from shared.memorability.catalogue import find
 
     found = find(bundle)
-    results().print(quality_table(found, evaluation.evaluate(found, data)))
+    results().print(quality_view(found, evaluation.evaluate(found, data)))

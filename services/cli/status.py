@@ -20,8 +20,8 @@ def status(job: UUID, home: Path | None, api: str | None) -> None:
     watch facemem status 8f14e45f-ceea-467f-a9f3-2c1d0f1c9a57
     """
     from services.cli.connection import connected
-    from services.cli.tables import status_table
+    from services.cli.tables import status_view
     from services.cli.terminal import results
 
     with connected(home, api) as facemem:
-        results().print(status_table(facemem.job(job)))
+        results().print(status_view(facemem.job(job)))

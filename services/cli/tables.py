@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from rich.box import SIMPLE_HEAD
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
@@ -47,17 +48,19 @@ def _word(word: Word) -> Text:
     return Text(plain(contribution(word)), "red" if word.contribution > 0 else "blue")
 
 
-def status_table(job: JobStatus) -> Table:
-    """A job: a row for each stage, with its state, its numbers and when it may end below."""
-    name = f" {plain(job.name)}" if job.name else ""
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, title_justify="left", caption_justify="left")
-    table.title = Text(f"job {job.id}{name}")
+def status_view(job: JobStatus) -> Group:
+    """A job: its state, a row for each stage, its images in each state."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("stage")
     for heading in ("waiting", "running", "passed"):
         table.add_column(heading, justify="right")
     for stage in job.stages:
         table.add_row(stage.stage, f"{stage.waiting:,}", f"{stage.running:,}", f"{stage.passed:,}")
+    name = f" ({plain(job.name)})" if job.name else ""
+    left = f", about {job.estimate_seconds:,.0f} s left" if job.estimate_seconds else ""
     counts = ", ".join(f"{number:,} {state}" for state, number in job.counts.items() if number)
-    left = f", about {job.estimate_seconds:.0f} s left" if job.estimate_seconds else ""
-    table.caption = Text(f"{job.state}: {job.progress:.0%} of {job.images:,} images{left} ({counts})")
-    return table
+    return Group(
+        Text(f"Job {job.id}{name}: {job.state}, {job.progress:.0%} done{left}"),
+        table,
+        Text(f"{job.images:,} images: {counts}"),
+    )

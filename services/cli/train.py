@@ -27,12 +27,12 @@ def train(recipe: str, data: Path, output: Path) -> None:
     facemem evaluate --bundle my-bundle --data ratings
     FACEMEM_BUNDLE=$PWD/my-bundle facemem up
     """
-    from services.cli.bundle_tables import quality_table
+    from services.cli.bundle_tables import quality_view
     from services.cli.tasks import Tasks
     from services.cli.terminal import notes, results
     from services.training import recipes
 
     with Tasks(notes()) as tasks:
         bundle = recipes.train(recipe, data, output, progress=tasks.done)
-    results().print(quality_table(bundle, bundle.card["results"]))
+    results().print(quality_view(bundle, bundle.card["results"]))
     notes().print(f"Bundle: {bundle.path}", markup=False, soft_wrap=True)

@@ -8,11 +8,9 @@ from shared.errors import FacememError, TransientError
 
 
 class ApiError(FacememError):
-    """The API refused the request.
+    """The API refused the request."""
 
-    Its `code` is stable and listed with each operation on the page /docs/swagger of the API.
-    """
-
+    # `code` is the API's own: stable, so programs may decide by it.
     def __init__(self, code: str, detail: str, status: int) -> None:
         super().__init__(detail)
         self.code = code

@@ -77,8 +77,8 @@ def card(content: Image.Image, width: int, padding: int) -> Image.Image:
     return rounded(frame, RADIUS)
 
 
-def on_paper(content: Image.Image, margin: int) -> Image.Image:
-    """`content` on the paper of the sheet, with a margin on all sides: an RGB picture."""
-    paper = Image.new("RGBA", (content.width + 2 * margin, content.height + 2 * margin), (*PAPER, 255))
+def on_paper(content: Image.Image, width: int, margin: int) -> Image.Image:
+    """`content`, at most so wide, on the paper of the sheet with a margin on all sides: an RGB picture."""
+    paper = Image.new("RGBA", (width + 2 * margin, content.height + 2 * margin), (*PAPER, 255))
     paper.alpha_composite(content, (margin, margin))
     return paper.convert("RGB")

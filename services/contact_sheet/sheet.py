@@ -25,7 +25,7 @@ def draw(content: SheetContent) -> Image.Image:
         pieces.append(columns([tile(image) for image in others], TILES, GUTTER))
     if content.left_out:
         pieces.append(text(f"and {content.left_out:,} more images, which are in the results", 22, SOFT))
-    return on_paper(stack(pieces, GUTTER + 8), MARGIN)
+    return on_paper(stack(pieces, GUTTER + 8), WIDTH, MARGIN)
 
 
 def _header(content: SheetContent) -> Image.Image:

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -69,11 +70,7 @@ class Supervisor:
         self._ranks: list[list[Child]] = []
         self._stopping = threading.Event()
         self._watcher: threading.Thread | None = None
-        reading, self._pipe = os.pipe()
-        self._guard = subprocess.Popen(
-            _guard_argv("hold", reading), pass_fds=[reading], stdin=subprocess.DEVNULL, start_new_session=True
-        )
-        os.close(reading)
+        self._guard, self._pipe = _hire_guard()
 
     def __enter__(self) -> Self:
         return self
@@ -122,9 +119,8 @@ class Supervisor:
         while self._ranks:
             self._stop_rank(self._ranks[-1], seconds)
             self._ranks.pop()
-        if self._guard.poll() is None:
-            os.close(self._pipe)
-            self._guard.wait()
+        os.close(self._pipe)
+        self._guard.wait()
 
     def _children(self) -> list[Child]:
         return [child for rank in self._ranks for child in rank]
@@ -146,11 +142,21 @@ class Supervisor:
 
     def _watch(self) -> None:
         while not self._stopping.wait(POLL_SECONDS):
+            if self._guard.poll() is not None:
+                self._replace_guard()
             for child in self._children():
                 if child.due is None and child.running.poll() is not None:
                     self._plan_restart(child)
                 elif child.due is not None and time.monotonic() >= child.due:
                     child.running, child.started, child.due = (self._spawn(child.process), time.monotonic(), None)
+
+    def _replace_guard(self) -> None:
+        self._report("guard", f"{_ending(self._guard.returncode)}; starting another")
+        os.close(self._pipe)
+        self._guard, self._pipe = _hire_guard()
+        for child in self._children():
+            if child.due is None:
+                self._tell_guard(f"started {child.running.pid} {int(child.process.stop_signal)}")
 
     def _plan_restart(self, child: Child) -> None:
         self._clear(child)
@@ -178,7 +184,20 @@ class Supervisor:
     def _clear(self, child: Child) -> None:
         """Kills what an ended child left in its process group, and takes the child off the guard's list."""
         guard.send(os.killpg, child.running.pid, signal.SIGKILL)
-        os.write(self._pipe, b"ended %d\n" % child.running.pid)
+        self._tell_guard(f"ended {child.running.pid}")
+
+    def _tell_guard(self, line: str) -> None:
+        with suppress(BrokenPipeError):  # it is gone; its successor will be told everything
+            os.write(self._pipe, f"{line}\n".encode())
+
+
+def _hire_guard() -> tuple[subprocess.Popen[bytes], int]:
+    """A guard, and the end of the pipe that it listens to."""
+    reading, writing = os.pipe()
+    argv = _guard_argv("hold", reading)
+    running = subprocess.Popen(argv, pass_fds=[reading], stdin=subprocess.DEVNULL, start_new_session=True)
+    os.close(reading)
+    return running, writing
 
 
 def _guard_argv(role: str, pipe: int) -> list[str]:

@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPException
@@ -44,7 +44,8 @@ class LocalSystem:
     api_url: str
     flower_url: str
     folder: DataFolder
-    pids: Mapping[str, int]
+    pids: Callable[[], dict[str, int]]
+    """The ids of the processes by name, as they are when it is called."""
 
     def wait(self) -> None:
         """Returns on Ctrl-C, SIGTERM or the closing of the terminal. For the main thread only."""
@@ -78,9 +79,8 @@ def local_system(
         supervisor.await_ready("api", lambda: _answers(f"{api_url}/readyz"), READY_SECONDS)
         supervisor.keep_running()
 
-        system = LocalSystem(
-            api_url, _address(settings.flower_host, settings.flower_port), folder, MappingProxyType(supervisor.pids())
-        )
+        flower_url = _address(settings.flower_host, settings.flower_port)
+        system = LocalSystem(api_url, flower_url, folder, supervisor.pids)
         folder.announce(Run(os.getpid(), system.api_url, system.flower_url))
         report("facemem", f"ready at {api_url}")
         yield system

@@ -17,8 +17,8 @@ from shared.memorability.catalogue import BundleFacts
 def evaluate(bundle: BundleFacts, data: Path) -> dict[str, Any]:
     """The results of a bundle's card, computed from its held-out scores and the ratings in `data`.
 
-    Every score in out_of_fold.json came from heads that had not seen that face. `recipes.retrain` makes those scores
-    anew. Raises BundleInvalid if the bundle has none, DataSetInvalid if `data` is not the data set it was trained on.
+    Every score in out_of_fold.json came from heads that had not seen that face. `recipes.evaluate_again` makes those
+    scores anew. Raises BundleInvalid if the bundle has none, DataSetInvalid if `data` is not what it was trained on.
     """
     try:
         held_out = json.loads((bundle.path / OUT_OF_FOLD).read_bytes())

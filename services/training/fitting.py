@@ -26,27 +26,28 @@ FLAT = 1e-3  # added to standard deviations, so that numbers that hardly vary ar
 class Tuning:
     """Numbers fixed for all folds."""
 
-    steps: int = 60
+    steps: int = 150
     learning_rate: float = 0.01
     weight_decay: float = 0.01
-    tokens_per_step: int = 12  # drawn anew for each face at each step
+    faces_per_step: int = 96  # drawn anew at each step, and of each of them
+    tokens_per_step: int = 12
     bias_weight: float = 0.1  # of a region's own number against all its patch's numbers together, in the penalty
 
 
 @dataclass(frozen=True)
 class Faces:
-    """What a head is fitted to: `patches` (N, P, Dv), `tokens` (N, T, Dt), `real` bool (N, T) as in CrossAttention.
+    """What a head is fitted to: `patches` (N, P, Dv), `tokens` (N, T, Dt), `weights` (N, T) as in CrossAttention.
 
     `places` (N, T, P) is where each token is to look.
     """
 
     patches: Tensor
     tokens: Tensor
-    real: Tensor
+    weights: Tensor
     places: Tensor
 
     def __getitem__(self, index: Tensor) -> "Faces":
-        return Faces(self.patches[index], self.tokens[index], self.real[index], self.places[index])
+        return Faces(self.patches[index], self.tokens[index], self.weights[index], self.places[index])
 
     def __len__(self) -> int:
         return len(self.patches)
@@ -79,13 +80,16 @@ def fit(
 def predict(head: CrossAttention, faces: Faces) -> Tensor:
     """Logits (N,)."""
     with torch.inference_mode():
-        return torch.cat([head(piece.patches, piece.tokens, piece.real).logits for piece in faces.pieces()])
+        return torch.cat([head(piece.patches, piece.tokens, piece.weights).logits for piece in faces.pieces()])
 
 
-def left_out_errors(kernel: Tensor, centred: Tensor, penalty: float) -> Tensor:
-    """What kernel ridge regression misses each target by when that face is left out: (N,), in closed form."""
-    inverse = torch.linalg.inv(kernel + penalty * torch.eye(len(kernel), dtype=kernel.dtype))
-    return (inverse @ centred) / inverse.diagonal()
+def left_out_errors(eigenvalues: Tensor, eigenvectors: Tensor, centred: Tensor, penalty: float) -> Tensor:
+    """What kernel ridge regression misses each target by when that face is left out: (N,), in closed form.
+
+    `eigenvalues` (N,) and `eigenvectors` (N, N) are the kernel's, `centred` (N,) the targets less their mean.
+    """
+    shrunk = 1 / (eigenvalues + penalty)
+    return (eigenvectors @ (shrunk * (eigenvectors.T @ centred))) / (eigenvectors.square() @ shrunk)
 
 
 def _taught(faces: Faces, shape: HeadShape, tuning: Tuning, seed: int) -> CrossAttention:
@@ -99,7 +103,7 @@ def _taught(faces: Faces, shape: HeadShape, tuning: Tuning, seed: int) -> CrossA
 
 
 def _standardise(head: CrossAttention, faces: Faces) -> None:
-    words = faces.tokens[faces.real]
+    words = faces.tokens[faces.weights > 0]
     head.patch_centre.copy_(faces.patches.mean(0))
     head.patch_scale.copy_(faces.patches.std(0) + FLAT)
     head.token_centre.copy_(words.mean(0))
@@ -117,10 +121,11 @@ def _teach_places(head: CrossAttention, faces: Faces, tuning: Tuning, generator:
     """Train queries and keys so that the heads together, on average, look where each token's place is."""
     looking = [head.query.weight, head.query.bias, head.key.weight, head.key_position]
     optimiser = torch.optim.AdamW(looking, lr=tuning.learning_rate, weight_decay=tuning.weight_decay)
-    rows = torch.arange(len(faces))[:, None]
     for _ in range(tuning.steps):
-        chosen = torch.multinomial(faces.real.float(), tuning.tokens_per_step, replacement=True, generator=generator)
-        looks = head.attend(faces.patches, faces.tokens[rows, chosen]).mean(1)
+        rows = torch.randint(len(faces), (tuning.faces_per_step, 1), generator=generator)
+        weights = faces.weights[rows[:, 0]]
+        chosen = torch.multinomial(weights, tuning.tokens_per_step, replacement=True, generator=generator)
+        looks = head.attend(faces.patches[rows[:, 0]], faces.tokens[rows, chosen]).mean(1)
         loss = -(faces.places[rows, chosen] * looks.clamp_min(1e-9).log()).sum(2).mean()
         optimiser.zero_grad()
         loss.backward()
@@ -131,9 +136,11 @@ def _solve_values(
     head: CrossAttention, faces: Faces, targets: Tensor, looks: Tensor, kernel: Tensor, tuning: Tuning
 ) -> None:
     """Set `value`, `value_bias` and `constant` to the ridge solution, by way of the dual one: a weight per face."""
-    kernel, centred = kernel.double(), (targets - targets.mean()).double()
-    penalty = min(PENALTIES, key=lambda penalty: float(left_out_errors(kernel, centred, penalty).square().mean()))
-    dual = torch.linalg.solve(kernel + penalty * torch.eye(len(faces), dtype=kernel.dtype), centred).float()
+    centred = (targets - targets.mean()).double()
+    values, vectors = torch.linalg.eigh(kernel.double())
+    missed = [float(left_out_errors(values, vectors, centred, penalty).square().mean()) for penalty in PENALTIES]
+    penalty = PENALTIES[missed.index(min(missed))]
+    dual = (vectors @ ((vectors.T @ centred) / (values + penalty))).float()
     weighted = looks * dual[:, None, None] * (head.shape.patches / head.shape.heads)
     head.value.copy_(torch.einsum("nhp,npd->hpd", weighted, head.standardised(faces.patches)) / head.shape.patch_width)
     head.value_bias.copy_(weighted.sum(0) * tuning.bias_weight)
@@ -141,9 +148,10 @@ def _solve_values(
 
 
 def _looks(head: CrossAttention, faces: Faces) -> Tensor:
-    """Attention averaged over each face's tokens, (N, H, P)."""
-    sums = [(head.attend(p.patches, p.tokens) * p.real[:, None, :, None]).sum(2) for p in faces.pieces()]
-    return torch.cat(sums) / faces.real.sum(1)[:, None, None]
+    """Attention averaged over each face's words, (N, H, P)."""
+    return torch.cat(
+        [torch.einsum("nhtp,nt->nhp", head.attend(p.patches, p.tokens), p.weights) for p in faces.pieces()]
+    )
 
 
 def _kernel(head: CrossAttention, faces: Faces, looks: Tensor, tuning: Tuning) -> Tensor:

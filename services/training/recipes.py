@@ -29,12 +29,13 @@ from shared.memorability.encoders import VISUAL_PREFIX, encode
 from shared.memorability.scorer import MEMBER_PREFIX, padded
 from shared.memorability.states import FaceStates
 from shared.memorability.text_encoder import PACKAGE, TextEncoder
-from shared.memorability.visual_encoder import VisualEncoder
+from shared.memorability.visual_encoder import CHANNELS, VisualEncoder
 
 ONET_SHA256 = "165bfbe42940416ccfb977545cf0e976d5bf321f67083ae2aaaa5c764280118d"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 TOKEN_WIDTH = 384  # of MiniLM
 ENCODED_AT_ONCE = 16  # faces; bounds memory
+DECIMALS = 6  # of held-out scores: the card is computed from what is kept, so that it can be found again exactly
 QUANTILES = 101  # of the training population's scores: one for each percent
 
 
@@ -57,7 +58,9 @@ class Recipe:
     @property
     def shape(self) -> HeadShape:
         """The shape of one head."""
-        return HeadShape(self.grid[0] * self.grid[1], 128 * len(self.sides), TOKEN_WIDTH, self.heads, self.key_width)
+        return HeadShape(
+            self.grid[0] * self.grid[1], CHANNELS * len(self.sides), TOKEN_WIDTH, self.heads, self.key_width
+        )
 
 
 RECIPES = {"compact": Recipe("compact")}
@@ -69,35 +72,43 @@ def train(recipe: str, data: Path, output: Path, *, progress: Progress, work: Pa
     `progress` is told what is being done and which share of it is done. Crops are kept in `work` between runs, by
     default in the system's folder for temporary files. Raises DataSetInvalid or BundleInvalid.
     """
-    if recipe not in RECIPES:
-        raise BundleInvalid(f"there is no recipe called '{recipe}'; there is {', '.join(RECIPES)}")
+    chosen = _recipe(recipe)
     ratings = read(data)
-    crops = crops_of(ratings, work or Path(gettempdir()) / "facemem-training", progress)
-    return train_on(RECIPES[recipe], ratings, crops, captions_of(crops, progress), output, progress)
+    crops = crops_of(ratings, work or _work(), progress)
+    return train_on(chosen, ratings, crops, captions_of(crops, progress), output, progress)
+
+
+def evaluate_again(bundle: BundleFacts, data: Path, *, progress: Progress, work: Path | None = None) -> dict[str, Any]:
+    """What `evaluate` gives, from scores made anew: all folds are trained again, with the recipe's seeds.
+
+    On another machine, or with another version of torch or of the describer, the last digits may differ.
+    Raises DataSetInvalid or BundleInvalid.
+    """
+    recipe = _recipe(bundle.name)
+    ratings = read(data)
+    crops = crops_of(ratings, work or _work(), progress)
+    faces = _encoded(recipe, visual_encoder(recipe), crops, captions_of(crops, progress), progress)
+    scores, spreads = held_out_scores(recipe, faces, _targets(ratings, crops), progress)
+    return results(scores, spreads, ratings, crops.rows, folds(len(faces), recipe.folds, recipe.fold_seed))
 
 
 def train_on(
     recipe: Recipe, ratings: Ratings, crops: Crops, captions: list[str], output: Path, progress: Progress
 ) -> BundleFacts:
     """Train a recipe on crops and captions that are at hand."""
-    if len(crops.rows) < 2 * recipe.folds:
-        raise DataSetInvalid(f"{len(crops.rows)} faces are too few for {recipe.folds} folds")
-    visual = visual_encoder(recipe)
-    states = _encode(recipe, visual, crops, captions, progress)
-    faces = faces_of(recipe, states, crops, captions)
-    shares = ratings.shares[crops.rows]
-    targets = torch.from_numpy(logits(shares)).float()
+    visual, targets = visual_encoder(recipe), _targets(ratings, crops)
+    faces = _encoded(recipe, visual, crops, captions, progress)
     scores, spreads = held_out_scores(recipe, faces, targets, progress)
     final = fit_ensemble(faces, targets, recipe.shape, recipe.tuning, recipe.members, recipe.seed)
     progress("training the bundle", 1.0)
     found = results(scores, spreads, ratings, crops.rows, folds(len(faces), recipe.folds, recipe.fold_seed))
     held_out = {
-        ratings.images[row]: {"score": round(float(score), 6), "spread": round(float(spread), 6)}
+        ratings.images[row]: {"score": float(score), "spread": float(spread)}
         for row, score, spread in zip(crops.rows, scores, spreads, strict=True)
     }
     return bundle.write(
         output,
-        _config(recipe, scores, measures.interval_for(scores, spreads, shares)),
+        _config(recipe, scores, measures.interval_for(scores, spreads, ratings.shares[crops.rows])),
         _weights(visual, final),
         card(recipe.name, len(faces), _protocol(recipe), found),
         held_out,
@@ -113,16 +124,7 @@ def held_out_scores(recipe: Recipe, faces: Faces, targets: Tensor, progress: Pro
         ensemble = fit_ensemble(faces[rest], targets[rest], recipe.shape, recipe.tuning, recipe.members, recipe.seed)
         scores[part], spreads[part] = ensemble.scores(faces[torch.from_numpy(part)])
         progress("training on all folds but one, in turn", (number + 1) / len(parts))
-    return scores, spreads
-
-
-def faces_of(recipe: Recipe, states: list[FaceStates], crops: Crops, captions: list[str]) -> Faces:
-    """The encoded faces side by side, with the places that their words are to be looked for at."""
-    places = []
-    for face, caption, landmarks in zip(states, captions, crops.landmarks, strict=True):
-        of_words = torch.tensor(place_of_words(caption, face.words))
-        places.append(place_maps(landmarks, recipe.grid)[of_words[face.word_of_token]])
-    return Faces(*padded(states), pad_sequence(places, batch_first=True))
+    return scores.round(DECIMALS), spreads.round(DECIMALS)
 
 
 def visual_encoder(recipe: Recipe) -> VisualEncoder:
@@ -140,16 +142,35 @@ def visual_encoder(recipe: Recipe) -> VisualEncoder:
     return encoder.eval()
 
 
-def _encode(
-    recipe: Recipe, visual: VisualEncoder, crops: Crops, captions: list[str], progress: Progress
-) -> list[FaceStates]:
+def _recipe(name: str) -> Recipe:
+    if name not in RECIPES:
+        raise BundleInvalid(f"there is no recipe called '{name}'; there is {', '.join(RECIPES)}")
+    return RECIPES[name]
+
+
+def _work() -> Path:
+    return Path(gettempdir()) / "facemem-training"
+
+
+def _targets(ratings: Ratings, crops: Crops) -> Tensor:
+    return torch.from_numpy(logits(ratings.shares[crops.rows])).float()
+
+
+def _encoded(recipe: Recipe, visual: VisualEncoder, crops: Crops, captions: list[str], progress: Progress) -> Faces:
+    """The faces' states side by side, with the places where each token is to look."""
+    if len(crops.rows) < 2 * recipe.folds:
+        raise DataSetInvalid(f"{len(crops.rows)} faces are too few for {recipe.folds} folds")
     text = TextEncoder(MINILM_SHA256, recipe.max_tokens, torch.device("cpu"))
     states: list[FaceStates] = []
     for start in range(0, len(captions), ENCODED_AT_ONCE):
         batch = slice(start, start + ENCODED_AT_ONCE)
         states += encode(visual, text, crops.pixels[batch], captions[batch])
         progress("encoding faces and captions", len(states) / len(captions))
-    return states
+    places = []
+    for face, caption, landmarks in zip(states, captions, crops.landmarks, strict=True):
+        of_words = torch.tensor(place_of_words(caption, face.words))
+        places.append(place_maps(landmarks, recipe.grid)[of_words[face.word_of_token]])
+    return Faces(*padded(states), pad_sequence(places, batch_first=True))
 
 
 def _weights(visual: VisualEncoder, ensemble: Ensemble) -> dict[str, Tensor]:
@@ -168,14 +189,16 @@ def _config(recipe: Recipe, scores: np.ndarray, interval: dict[str, float]) -> d
         "members": recipe.members,
         "describer_version": DESCRIBER_VERSION,
         "interval": interval,
-        "percentiles": [round(float(value), 6) for value in quantiles],
+        "percentiles": [float(value) for value in quantiles.round(DECIMALS)],
     }
 
 
 def _protocol(recipe: Recipe) -> dict[str, Any]:
     return {
         "meaning": f"{recipe.folds}-fold cross-validation over faces: every score below is that of a face whose fold "
-        "was held out of everything that was fitted, standardisation included. Intervals: bootstrap over faces.",
+        "was held out of everything that was fitted, standardisation included. The sizes of O-Net's pictures were "
+        "chosen beforehand on the same faces, which flatters the correlations by perhaps 0.01. Intervals: bootstrap "
+        "over faces.",
         "folds": recipe.folds,
         "fold_seed": recipe.fold_seed,
         "members": recipe.members,

@@ -76,9 +76,7 @@ def _hair(hair: Hair) -> str:
 
 
 def _head(pose: Pose) -> str:
-    return "the head is " + _listed(
-        _side(words.TURN, pose.yaw), words.NOD.word(pose.pitch), _side(words.TILT, pose.roll)
-    )
+    return "head " + _listed(_side(words.TURN, pose.yaw), words.NOD.word(pose.pitch), _side(words.TILT, pose.roll))
 
 
 def _light(light: Light) -> str:

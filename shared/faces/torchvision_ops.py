@@ -23,7 +23,7 @@ def allow_cpu_torch() -> None:
     torch.library.define("torchvision::qnms", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     torch.library.impl("torchvision::nms", "cpu", nms)
     extension = importlib.import_module("torchvision.extension")
-    extension._has_ops = lambda: True
+    extension._has_ops = lambda: True  # type: ignore[attr-defined]
 
 
 def nms(boxes: torch.Tensor, scores: torch.Tensor, iou_threshold: float) -> torch.Tensor:

@@ -52,7 +52,7 @@ def decode(content: bytes, *, max_pixels: int, long_side: int | None = None) -> 
         image = _open(content, max_pixels)
         orientation = _orientation(image)
         width, height = image.size
-        image = _upright(_rgb(_scaled(image, long_side)), orientation)
+        upright = _upright(_rgb(_scaled(image, long_side)), orientation)
     except (NotAnImage, TooLarge, MemoryError):
         raise
     except Image.DecompressionBombError as error:
@@ -61,7 +61,7 @@ def decode(content: bytes, *, max_pixels: int, long_side: int | None = None) -> 
         raise BrokenImage from error
     if orientation >= 5:  # 5 to 8 turn by a quarter
         width, height = height, width
-    pixels = np.array(image)
+    pixels = np.array(upright)
     return Decoded(pixels, width, height, pixels.shape[1] / width)
 
 

@@ -19,7 +19,7 @@ class HeadShape:
 
 
 class Attended(NamedTuple):
-    """`logits` (N,); `attention` (N, H, T, P), zero for padding tokens; `answers` (N, H, P): what a patch says."""
+    """`logits` (N,); `attention` (N, H, T, P); `answers` (N, H, P): what a patch says."""
 
     logits: Tensor
     attention: Tensor
@@ -68,10 +68,13 @@ class CrossAttention(nn.Module):
         """Patches (N, P, Dv), each number less its mean and over its spread in the training set."""
         return (patches - self.patch_centre) / self.patch_scale
 
-    def forward(self, patches: Tensor, tokens: Tensor, real: Tensor) -> Attended:
-        """`patches` (N, P, Dv), `tokens` (N, T, Dt) and `real` bool (N, T), false for padding."""
-        attention = self.attend(patches, tokens) * real[:, None, :, None]
+    def forward(self, patches: Tensor, tokens: Tensor, weights: Tensor) -> Attended:
+        """`patches` (N, P, Dv), `tokens` (N, T, Dt), `weights` (N, T).
+
+        A token's weight is its say in the logit. Those of a face add up to 1; padding has none.
+        """
+        attention = self.attend(patches, tokens)
         answers = torch.einsum("npd,hpd->nhp", self.standardised(patches), self.value) + self.value_bias
-        per_token = torch.einsum("nhtp,nhp->nt", attention, answers)  # padding rows are zero already
-        logits = per_token.sum(1) / real.sum(1) + self.constant
+        per_token = torch.einsum("nhtp,nhp->nt", attention, answers)
+        logits = (per_token * weights).sum(1) + self.constant
         return Attended(logits, attention, answers)

@@ -19,9 +19,9 @@ class Explanation:
     constant: float
 
 
-def contributions_of(attention: Tensor, answers: Tensor) -> Tensor:
-    """What each token adds by each patch, (T, P), from one face's attention (H, T, P) and answers (H, P)."""
-    return (attention * answers[:, None, :]).sum(0) / attention.shape[1]
+def contributions_of(attention: Tensor, answers: Tensor, weights: Tensor) -> Tensor:
+    """What each token adds by each patch, (T, P): one face's attention (H, T, P), answers (H, P) and weights (T,)."""
+    return (attention * answers[:, None, :]).sum(0) * weights[:, None]
 
 
 def merge(rows: Tensor, word_of_token: Tensor, words: int) -> Tensor:

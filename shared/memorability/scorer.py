@@ -52,7 +52,9 @@ class Scorer:
         """Load the heads. Raises BundleInvalid if the weights do not fit the config."""
         self._config = bundle.config
         self._shape = HeadShape(**bundle.config["head"])
-        self._members = [CrossAttention(self._shape).eval() for _ in range(bundle.config["members"])]
+        self._members = [
+            CrossAttention(self._shape).eval().requires_grad_(False) for _ in range(bundle.config["members"])
+        ]
         weights = {
             name.removeprefix(MEMBER_PREFIX): tensor
             for name, tensor in load_file(bundle.weights).items()
@@ -69,8 +71,8 @@ class Scorer:
         if not states:
             return []
         self._check(states)
-        patches, tokens, real = padded(states)
-        runs = [member(patches, tokens, real) for member in self._members]
+        patches, tokens, weights = padded(states)
+        runs = [member(patches, tokens, weights) for member in self._members]
         return [self._face_score(index, face, runs) for index, face in enumerate(states)]
 
     def _check(self, states: list[FaceStates]) -> None:
@@ -105,7 +107,8 @@ class Scorer:
     def _explain(self, index: int, face: FaceStates, runs: list[Attended], logit: float) -> Explanation:
         length, words = len(face.tokens), len(face.words)
         looks = [run.attention[index, :, :length] for run in runs]  # each (H, T, P)
-        parts = [contributions_of(look, run.answers[index]) for look, run in zip(looks, runs, strict=True)]
+        weights = weights_of(face)
+        parts = [contributions_of(look, run.answers[index], weights) for look, run in zip(looks, runs, strict=True)]
         attention = torch.stack([look.mean(0) for look in looks]).mean(0)
         pieces = torch.bincount(face.word_of_token, minlength=words)[:, None]
         constants = [float(member.constant) for member in self._members]
@@ -118,14 +121,16 @@ class Scorer:
 
 
 def padded(states: list[FaceStates]) -> tuple[Tensor, Tensor, Tensor]:
-    """Faces side by side: patches float32 (N, P, Dv), tokens float32 (N, T, Dt), real bool (N, T)."""
+    """Faces side by side, float32: patches (N, P, Dv), tokens (N, T, Dt), weights (N, T), zero for padding."""
     patches = torch.stack([face.patches for face in states]).float()
     tokens = pad_sequence([face.tokens.float() for face in states], batch_first=True)
-    real = pad_sequence(
-        [torch.ones(len(face.tokens), dtype=torch.bool) for face in states],
-        batch_first=True,
-    )
-    return patches, tokens, real
+    return patches, tokens, pad_sequence([weights_of(face) for face in states], batch_first=True)
+
+
+def weights_of(face: FaceStates) -> Tensor:
+    """Each token's say, float32 (T,): every word has the same, however many pieces it comes in."""
+    pieces = torch.bincount(face.word_of_token)
+    return 1 / (pieces[face.word_of_token] * len(face.words))
 
 
 def sigmoid(logit: float) -> float:

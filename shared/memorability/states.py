@@ -38,12 +38,17 @@ class FaceStates:
     def __post_init__(self) -> None:
         if not len(self.tokens) == len(self.word_of_token) > 0:
             raise ValueError(f"{len(self.tokens)} tokens and {len(self.word_of_token)} indices of words")
-        if not 0 <= int(self.word_of_token.min()) <= int(self.word_of_token.max()) < len(self.words):
-            raise ValueError("a token belongs to a word that is not there")
+        if self.word_of_token.unique().tolist() != list(range(len(self.words))):
+            raise ValueError("a token belongs to a word that is not there, or a word has no token")
 
 
 def pack(states: dict[int, FaceStates]) -> bytes:
-    """The states of several faces, by face id, as one safetensors file. The words go into its header."""
+    """The states of several faces, by face id, as one safetensors file. The words go into its header.
+
+    Raises ValueError if there are none: safetensors cannot write that so that it reads it back.
+    """
+    if not states:
+        raise ValueError("no states to pack")
     tensors, words = {}, {}
     for face_id, face in states.items():
         tensors[f"{face_id}.patches"] = face.patches.cpu().contiguous()

@@ -28,7 +28,16 @@ from services.local.redis import program as redis_program
 from services.local.supervisor import Process, Supervisor
 from shared.jobs.states import Stage
 from shared.pipeline import celery_app
-from tests.compose import ROOT, Image, Unset, optional_variables, read_compose, read_images, required_variables
+from tests.compose import (
+    ROOT,
+    Image,
+    Unset,
+    optional_variables,
+    plain,
+    read_compose,
+    read_images,
+    required_variables,
+)
 
 SECRETS = {name: f"secret{number}of{name.replace('_', '')}" for number, name in enumerate(sorted(required_variables()))}
 OURS = ("migrate", "api", "dispatcher", *Stage, "flower")
@@ -124,6 +133,12 @@ def test_no_image_holds_more_than_it_needs(images: dict[str, Image]) -> None:
             "detection": {"facenet_pytorch"},
         }.get(name, set()):
             assert other in images[name].modules_left_out(), (name, other)
+
+
+def test_every_package_of_an_image_is_pinned(images: dict[str, Image]) -> None:
+    pinned = {line.partition("==")[0] for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line}
+    for name in OURS:
+        assert images[name].packages() <= set(map(plain, pinned)), name
 
 
 def test_the_gpu_overlay_changes_services_that_exist(services: dict[str, Any]) -> None:

@@ -34,7 +34,7 @@ with folder.hold() as lock, Supervisor(inherited=[lock]) as supervisor:
     supervisor.await_ready("parent", lambda: "up" in (folder.logs / "parent.log").read_text(), 30)
     supervisor.keep_running()
     print(json.dumps([child.pid for child in psutil.Process().children(recursive=True)]), flush=True)
-    LocalSystem("", "", folder, {}).wait()
+    LocalSystem("", "", folder, supervisor.pids).wait()
 """
 
 
@@ -59,13 +59,13 @@ def test_nothing_stays_running(supervising: subprocess.Popen[str], end: signal.S
 
     supervising.send_signal(end)
     supervising.wait()
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while left(processes):
         assert time.monotonic() < deadline, left(processes)
         time.sleep(0.05)
 
-    # An orderly stop in every case, and the folder is free again.
-    assert "database system is shut down" in (tmp_path / "logs" / "postgres.log").read_text()
+    if end != signal.SIGKILL:  # then the guard has asked for it too, but does not wait for ever
+        assert "database system is shut down" in (tmp_path / "logs" / "postgres.log").read_text()
     with DataFolder(tmp_path).hold():
         pass
 

@@ -56,12 +56,12 @@ def test_it_runs_answers_and_leaves_nothing(tmp_path: Path, nothing_left: Callab
     with local_system(LocalSettings(home=tmp_path), NO_WORKERS, lambda *event: events.append(event)) as system:
         assert answers(f"{system.api_url}/readyz")
         eventually(lambda: answers(f"{system.flower_url}/healthcheck"))
-        assert set(system.pids) == {"postgres", "redis", "api", "dispatcher", "flower"}
+        assert set(system.pids()) == {"postgres", "redis", "api", "dispatcher", "flower"}
         assert running(tmp_path).api_url == system.api_url
         with pytest.raises(FolderInUse, match=system.api_url):
             local_system(LocalSettings(home=tmp_path), NO_WORKERS).__enter__()
 
-        os.kill(system.pids["dispatcher"], signal.SIGKILL)
+        os.kill(system.pids()["dispatcher"], signal.SIGKILL)
         eventually(lambda: ("dispatcher", "was ended by SIGKILL; starting again in 0.5 s") in events)
 
     assert ("facemem", f"ready at {system.api_url}") in events

@@ -153,6 +153,22 @@ def test_nothing_is_left_when_the_block_fails(shell: Callable[..., Process]) -> 
     assert not any(child.is_running() for child in started)
 
 
+def test_a_guard_that_ends_is_replaced(
+    supervisor: Supervisor, shell: Callable[..., Process], tmp_path: Path, events: list[tuple[str, str]]
+) -> None:
+    supervisor.start(shell("one", "echo up; exec sleep 60"))
+    supervisor.await_ready("one", lambda: "up" in (tmp_path / "one.log").read_text(), 30)
+    supervisor.keep_running()
+    child = supervisor.pids()["one"]
+    os.kill(supervisor._guard.pid, signal.SIGKILL)
+    eventually(lambda: ("guard", "was ended by SIGKILL; starting another") in events)
+    assert supervisor.pids()["one"] == child
+
+    os.kill(child, signal.SIGKILL)
+    eventually(lambda: supervisor.pids()["one"] != child and alive(supervisor.pids()["one"]))
+    eventually(lambda: (tmp_path / "one.log").read_text() == "up\nup\n")
+
+
 def test_a_program_that_is_missing_is_an_error_with_its_name(supervisor: Supervisor, tmp_path: Path) -> None:
     supervisor.start(Process("none", ["/no/such/program"], tmp_path / "none.log"))
 

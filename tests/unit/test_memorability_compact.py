@@ -14,7 +14,7 @@ from shared.faces.finder import FaceFinder
 from shared.images.crop import crop_face, to_crop
 from shared.memorability.catalogue import find
 from shared.memorability.encoders import Encoders
-from shared.memorability.scorer import Scorer
+from shared.memorability.scorer import Scorer, weights_of
 from shared.memorability.states import FaceStates, pack, unpack
 from shared.memorability.text_encoder import TextEncoder
 
@@ -78,6 +78,11 @@ def test_special_tokens_are_no_words(states: list[FaceStates]) -> None:
     assert set(face.word_of_token.tolist()) == {0, 1, 2}
     assert len(face.tokens) > len(face.words)
     assert all(OTHER_CAPTION[word.start : word.end] == word.text for word in face.words)
+
+
+def test_every_word_has_the_same_say(states: list[FaceStates]) -> None:
+    weights, words = weights_of(states[1]), states[1].word_of_token
+    assert [float(weights[words == word].sum()) for word in range(3)] == pytest.approx([1 / 3] * 3)
 
 
 def test_states_of_another_model_are_refused(scorer: Scorer, states: list[FaceStates]) -> None:

@@ -29,8 +29,9 @@ def test_states_survive_storage() -> None:
         assert after[face_id].words == states.words
 
 
-def test_no_faces_are_a_batch_too() -> None:
-    assert unpack(pack({})) == {}
+def test_no_faces_are_no_batch() -> None:
+    with pytest.raises(ValueError, match="no states"):
+        pack({})
 
 
 @pytest.mark.parametrize("content", [b"", b"nonsense", b"\x02\0\0\0\0\0\0\0{]", pack({1: face(2)})[:-3]])

@@ -24,7 +24,7 @@ def doctor(home: Path | None) -> None:
     from services.cli.connection import local_settings
     from services.cli.doctor.check import tried
     from services.cli.doctor.checks import checks
-    from services.cli.doctor.table import outcomes_table
+    from services.cli.doctor.table import outcomes_view
     from services.cli.terminal import notes, results
 
     outcomes = []
@@ -32,6 +32,6 @@ def doctor(home: Path | None) -> None:
         for check in checks(local_settings(home)):
             line.update(f"Checking {check.name}")
             outcomes.append(tried(check))
-    results().print(outcomes_table(outcomes))
+    results().print(outcomes_view(outcomes))
     if any(outcome.verdict == "problem" for outcome in outcomes):
         sys.exit(1)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from rich.box import SIMPLE_HEAD
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
@@ -11,8 +12,8 @@ from services.cli.doctor.check import Outcome
 MARKS = {"ok": ("ok", "green"), "optional": ("optional", "yellow"), "problem": ("PROBLEM", "bold red")}
 
 
-def outcomes_table(outcomes: Sequence[Outcome]) -> Table:
-    """A row for each check; the remedy below what was found."""
+def outcomes_view(outcomes: Sequence[Outcome]) -> Group:
+    """A row for each check, the remedy below what was found; and what that comes to."""
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("check", no_wrap=True)
     table.add_column("", no_wrap=True)
@@ -23,6 +24,5 @@ def outcomes_table(outcomes: Sequence[Outcome]) -> Table:
             found.append(f"\n{outcome.remedy}", "dim" if outcome.verdict == "optional" else "bold")
         table.add_row(outcome.name, Text(*MARKS[outcome.verdict]), found)
     problems = sum(outcome.verdict == "problem" for outcome in outcomes)
-    table.caption = f"{problems} to be put right" if problems else "facemem can work"
-    table.caption_justify = "left"
-    return table
+    told = f"{problems} to be put right before facemem can work." if problems else "facemem can work."
+    return Group(table, Text(told))

@@ -1,0 +1,38 @@
+# Everything runs in .venv, which is made anew when pyproject.toml or constraints.txt change.
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+PYTHON := python3
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint up clean
+
+help: ## list the targets
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(READY) ## set everything up in .venv (a few minutes and some gigabytes the first time)
+
+demo: $(READY) ## show the whole way on sample photographs: table on the screen, contact sheet in out/
+	$(BIN)/facemem demo --output out
+
+test: $(READY) ## run all tests, against real servers
+	$(BIN)/pytest
+
+lint: $(READY) ## check style, types and which module imports which
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+up: $(READY) ## run the whole system on this machine until Ctrl-C
+	$(BIN)/facemem up
+
+clean: ## remove what the other targets made; data folders of facemem stay
+	rm -rf $(VENV) out build *.egg-info .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "facemem needs Python 3.11 or newer; name one with make PYTHON=..." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]' -c constraints.txt
+	@touch $@

@@ -1,0 +1,73 @@
+"""The doctor finds what is wrong and names the remedy."""
+
+import io
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+from rich.console import Console
+
+from services.cli.doctor import machine, servers
+from services.cli.doctor.check import Check, Missing, Outcome, tried
+from services.cli.doctor.checks import checks
+from services.cli.doctor.table import outcomes_view
+from shared.settings import LocalSettings, Settings
+
+
+def raising(error: Exception) -> str:
+    raise error
+
+
+def test_a_check_ends_as_what_it_found() -> None:
+    assert tried(Check("x", lambda: "1.2", "Install x.")) == Outcome("x", "ok", "1.2")
+    gone = Check("x", lambda: raising(Missing("no x")), "Install x.")
+    assert tried(gone) == Outcome("x", "problem", "no x", "Install x.")
+    broken = Check("x", lambda: raising(OSError("no such thing")), "Install x.", optional=True)
+    assert tried(broken) == Outcome("x", "optional", "OSError: no such thing", "Install x.")
+
+
+def test_the_table_tells_what_to_do() -> None:
+    console = Console(file=io.StringIO(), width=100)
+    console.print(outcomes_view([Outcome("a", "ok", "1.2"), Outcome("b", "problem", "none", "Install b.")]))
+    shown = console.file.getvalue()
+    assert "Install b." in shown
+    assert "1 to be put right" in shown
+
+
+def test_every_check_has_a_remedy(tmp_path: Path) -> None:
+    listed = checks(LocalSettings(home=tmp_path))
+    assert len({check.name for check in listed}) == len(listed)
+    assert all(check.remedy for check in listed)
+
+
+def test_servers_are_tried_by_starting_them(tmp_path: Path) -> None:
+    local = LocalSettings(home=tmp_path, database_url=None, broker_url=None)
+    assert "starts and answers" in servers.postgres(local)
+    assert "starts and answers" in servers.broker(local)
+
+
+def test_servers_that_are_named_are_asked(database_url: str, broker_url: str, tmp_path: Path) -> None:
+    local = LocalSettings(home=tmp_path, database_url=database_url, broker_url=broker_url)
+    assert servers.postgres(local).endswith(" answers")
+    assert servers.broker(local).endswith(" answers")
+    lost = local.model_copy(update={"broker_url": SecretStr("redis://127.0.0.1:9/0")})
+    assert tried(Check("Redis", lambda: servers.broker(lost), "Start it.")).verdict == "problem"
+
+
+def test_a_running_system_is_asked(api_url: str, tmp_path: Path) -> None:
+    assert servers.system(LocalSettings(home=tmp_path, api_url=api_url)) == f"{api_url} is ready"
+    with pytest.raises(Missing, match="none runs"):
+        servers.system(LocalSettings(home=tmp_path, api_url=None))
+
+
+def test_ollama_may_be_missing() -> None:
+    settings = Settings(database_url="", broker_url="", storage_url="", ollama_url="http://127.0.0.1:9")
+    with pytest.raises(Missing, match="the describer writes the captions"):
+        servers.ollama(settings)
+
+
+def test_a_full_disk_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "GB free" in machine.disk(LocalSettings(home=tmp_path / "not" / "yet"))
+    monkeypatch.setattr(machine, "ROOM", 10**18)
+    with pytest.raises(Missing, match="free at"):
+        machine.disk(LocalSettings(home=tmp_path))

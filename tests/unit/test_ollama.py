@@ -1,0 +1,144 @@
+"""The Ollama captioner against a server that speaks its protocol, well and badly."""
+
+import base64
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from shared.errors import CaptionerUnavailable, CaptionRefused
+from tests.ollama_server import DIGEST, MODEL, Mode, OllamaServer, caption_of
+from workers.captioning.ollama import OllamaCaptioner
+
+PROMPT = "Describe the face you are seeing in one paragraph."
+JPEG = b"\xff\xd8\xff a face"
+DEADLINE = 0.5
+GENEROUS = 60.0  # seconds; far from every deadline here, so that only a missing deadline reaches it
+
+
+@pytest.fixture
+def server() -> Iterator[OllamaServer]:
+    with OllamaServer() as running:
+        yield running
+
+
+def captioner(url: str, seconds: float = GENEROUS, model: str = MODEL, prompt: str = PROMPT) -> OllamaCaptioner:
+    return OllamaCaptioner(url, model, prompt, seconds, max_tokens=100)
+
+
+def test_caption(server: OllamaServer) -> None:
+    assert captioner(server.url).caption(JPEG) == caption_of(JPEG)
+    assert captioner(server.url).caption(b"another") == caption_of(b"another") != caption_of(JPEG)
+    assert server.counts["/api/chat"] == 2
+
+
+def test_asks_for_the_same_answer_every_time(server: OllamaServer) -> None:
+    captioner(server.url).caption(JPEG)
+    asked = server.asked[0]
+    assert asked["model"] == MODEL
+    assert asked["options"] == {"temperature": 0, "seed": 0, "num_predict": 100}
+    assert asked["stream"] is True
+    message = asked["messages"][0]
+    assert message["content"] == PROMPT
+    assert [base64.b64decode(image) for image in message["images"]] == [JPEG]
+
+
+def test_available(server: OllamaServer) -> None:
+    assert captioner(server.url).available()
+    assert captioner(server.url, model=f"{MODEL}:latest").available()
+    assert not captioner(server.url, model=f"{MODEL}:90b").available()
+    assert not captioner(server.url, model="llava").available()
+
+
+@pytest.mark.parametrize("mode", ["busy", "garbage", "wrong", "missing"])
+def test_not_available(server: OllamaServer, mode: Mode) -> None:
+    server.mode = mode
+    assert not captioner(server.url).available()
+
+
+def test_identity(server: OllamaServer) -> None:
+    asked = captioner(server.url)
+    assert asked.model_digest() == DIGEST
+    assert asked.identity() == {"name": "ollama", "model": MODEL, "digest": DIGEST, "prompt": asked.prompt_version}
+    assert captioner(server.url, prompt="Another.").prompt_version != asked.prompt_version
+    assert captioner(server.url).prompt_version == asked.prompt_version
+
+
+@pytest.mark.parametrize("mode", ["hanging", "trickling", "slow"])
+def test_total_deadline(server: OllamaServer, mode: Mode) -> None:
+    """A deadline that starts anew with every word or byte would leave these to the generous end of the test."""
+    server.mode = mode
+    with pytest.raises(CaptionerUnavailable, match=f"within {DEADLINE} seconds"):
+        captioner(server.url, DEADLINE).caption(JPEG)
+
+
+def test_a_server_that_takes_the_call_and_says_nothing() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises(CaptionerUnavailable):
+            captioner(url, DEADLINE).caption(JPEG)
+
+
+def test_nobody_answers() -> None:
+    with OllamaServer() as gone:
+        url = gone.url
+    assert not captioner(url).available()
+    with pytest.raises(CaptionerUnavailable, match="does not answer"):
+        captioner(url).caption(JPEG)
+
+
+@pytest.mark.parametrize(
+    ("mode", "told"),
+    [
+        ("busy", "busy"),
+        ("garbage", "language"),
+        ("wrong", "language"),
+        ("missing", f"ollama pull {MODEL}"),
+        ("failing", "error was encountered"),
+        ("cut", "cut off"),
+    ],
+)
+def test_unavailable(server: OllamaServer, mode: Mode, told: str) -> None:
+    server.mode = mode
+    with pytest.raises(CaptionerUnavailable, match=told) as raised:
+        captioner(server.url).caption(JPEG)
+    assert raised.value.code == "captioner_unavailable"
+    assert "FACEMEM_CAPTIONER=describer" in raised.value.advice()
+
+
+def test_recovers(server: OllamaServer) -> None:
+    asked = captioner(server.url)
+    server.mode = "busy"
+    with pytest.raises(CaptionerUnavailable):
+        asked.caption(JPEG)
+    server.mode = "good"
+    assert asked.caption(JPEG) == caption_of(JPEG)
+
+
+@pytest.mark.parametrize("mode", ["refusing", "empty"])
+def test_refused(server: OllamaServer, mode: Mode) -> None:
+    server.mode = mode
+    with pytest.raises(CaptionRefused) as raised:
+        captioner(server.url).caption(JPEG)
+    assert raised.value.code == "caption_refused"
+
+
+def test_a_loop_is_cut_and_not_waited_for(server: OllamaServer) -> None:
+    """The server never stops by itself."""
+    server.mode = "looping"
+    caption = captioner(server.url).caption(JPEG)
+    assert caption == "The face has short dark hair and a round chin. The nose is a nose and it is there."
+
+
+def test_an_endless_answer_is_cut(server: OllamaServer) -> None:
+    server.answer = " ".join(f"Sentence number {number} is about a face." for number in range(5000))
+    caption = captioner(server.url).caption(JPEG)
+    assert 1900 < len(caption) <= 2000
+    assert caption.endswith("is about a face.")
+
+
+def test_an_answer_is_made_plain(server: OllamaServer) -> None:
+    server.answer = (
+        "**The face**\n\n* has `short`\x07 dark hair\u202e and [a smile](http://evil.example/x)\n* and two eyes."
+    )
+    assert captioner(server.url).caption(JPEG) == "The face has short dark hair and a smile and two eyes."
