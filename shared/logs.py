@@ -10,6 +10,7 @@ from shared.settings import Settings
 
 def configure(settings: Settings) -> None:
     """Send structlog's and every library's logs to stderr, as text for people or as JSON for machines."""
+    # Tracebacks show no local variables: passwords and captions are among them.
     before: list[structlog.types.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -17,11 +18,13 @@ def configure(settings: Settings) -> None:
     ]
     if settings.log_format == "json":
         last: list[structlog.types.Processor] = [
-            structlog.processors.dict_tracebacks,
+            structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False)),
             structlog.processors.JSONRenderer(),
         ]
     else:
-        last = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        last = [
+            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)
+        ]
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(

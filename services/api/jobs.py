@@ -12,7 +12,7 @@ from services.api.parts import parts
 from services.api.problems import Problem
 from services.api.schemas import JobOptions, JobPath, JobStatus, LinkJob
 from services.api.status import job_status
-from shared.jobs import store
+from shared.jobs import closing
 from shared.jobs.accept import accept
 
 api = APIBlueprint("jobs", __name__, url_prefix="/v1", abp_tags=[Tag(name="jobs", description="Submit and watch.")])
@@ -81,6 +81,6 @@ def cancel(path: JobPath) -> dict[str, Any]:
     """Images that are finished keep their results; the others end as `cancelled`. Repeating it changes nothing."""
     ours = parts()
     with ours.database.begin() as connection:
-        store.cancel_job(connection, path.job_id)
+        closing.cancel_job(connection, path.job_id)
     with Session(ours.database) as session:
         return job_status(session, path.job_id).model_dump(mode="json")

@@ -26,7 +26,7 @@ def demo(output: Path) -> None:
 
     \b
     facemem demo
-    facemem demo --output /tmp/facemem
+    facemem demo --output shown
     """
     from services.cli.connection import started
     from services.cli.journey import Journey

@@ -33,6 +33,10 @@ class Commands(click.RichGroup):
             raise SystemExit(INTERRUPTED) from None
         except FacememError as error:
             raise click.ClickException("\n\n".join(filter(None, [error.detail, error.advice()]))) from error
+        except BrokenPipeError:
+            raise  # the reader of our output has seen enough: click ends quietly
+        except OSError as error:
+            raise click.ClickException(str(error)) from error
         except ValidationError as error:
             if error.title not in ("Settings", "LocalSettings"):
                 raise

@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Self, TypeVar
 from uuid import UUID
@@ -30,7 +31,7 @@ TIMEOUT = httpx.Timeout(30.0, connect=5.0)
 # The answer to a submission comes once every file of it is in storage and committed.
 SUBMIT_TIMEOUT = httpx.Timeout(600.0, connect=5.0)
 WATCH_SECONDS = 0.5
-# An API that is restarted answers again within seconds; a job that is watched for hours should survive that.
+# A service that is restarted answers again within seconds; a job that is watched for hours should survive that.
 PATIENCE_SECONDS = 30.0
 # Pages of this size keep the memory of both sides small and the number of requests too.
 PAGE = 100
@@ -108,14 +109,15 @@ class Facemem:
 
     def watch(self, job_id: UUID | str, seconds: float = WATCH_SECONDS) -> Iterator[JobStatus]:
         """The status of a job, at once and then every so many seconds, until it has ended. Outlasts a restart of the
-        API.
+        service.
         """
         answered = time.monotonic()
         while True:
             try:
                 status = self.job(job_id)
-            except errors.Unreachable:
-                if time.monotonic() - answered > PATIENCE_SECONDS:
+            except (errors.Unreachable, errors.ApiError) as error:
+                passing = isinstance(error, errors.Unreachable) or error.status == HTTPStatus.SERVICE_UNAVAILABLE
+                if not passing or time.monotonic() - answered > PATIENCE_SECONDS:
                     raise
             else:
                 answered = time.monotonic()

@@ -8,7 +8,7 @@ from services.api.schemas import FaceResult, Word
 from services.client.wording import contribution, ordinal, why_no_score
 from services.contact_sheet.content import SheetFace, SheetImage
 from services.contact_sheet.ink import CARD, FAINT, INK, LOWERING, RAISING, SMOOTH, SOFT, bar, chip, rounded, text
-from services.contact_sheet.layout import beside, card, columns, ends, flow, stack
+from services.contact_sheet.layout import beside, card, ends, flow, grid, stack
 
 CARD_WIDTH = 760
 PADDING = 22
@@ -41,7 +41,7 @@ def image_card(image: SheetImage) -> Image.Image:
     else:
         half = (INSIDE - PADDING) // 2
         blocks = [stack([_face(face, half, numbered=True), _caption(face.result, half, 3)], GAP) for face in faces]
-        body = stack([_photo(image, INSIDE), columns(blocks, 2, PADDING)], PADDING)
+        body = stack([_photo(image, INSIDE), grid(blocks, 2, PADDING)], PADDING)
     return card(stack([name, body], GAP), CARD_WIDTH, PADDING)
 
 

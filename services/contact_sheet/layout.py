@@ -53,6 +53,12 @@ def flow(pictures: Sequence[Image.Image], width: int, gap: int) -> Image.Image:
     return stack([beside(row, gap) for row in rows], gap)
 
 
+def grid(pictures: Sequence[Image.Image], number: int, gap: int) -> Image.Image:
+    """So many in each row, in reading order. All pictures are of one width."""
+    rows = [pictures[start : start + number] for start in range(0, len(pictures), number)]
+    return stack([beside(row, gap) for row in rows], gap)
+
+
 def columns(pictures: Sequence[Image.Image], number: int, gap: int) -> Image.Image:
     """Each below the shortest of so many columns. All pictures are of one width."""
     width = pictures[0].width

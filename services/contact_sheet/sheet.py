@@ -5,7 +5,7 @@ from PIL import Image
 from services.contact_sheet.cards import CARD_WIDTH, TILE_WIDTH, image_card, tile
 from services.contact_sheet.content import SheetContent
 from services.contact_sheet.ink import INK, LOWERING, RAISING, SOFT, bar, text
-from services.contact_sheet.layout import beside, columns, on_paper, stack
+from services.contact_sheet.layout import beside, columns, grid, on_paper, stack
 
 MARGIN = 48
 GUTTER = 24
@@ -22,7 +22,7 @@ def draw(content: SheetContent) -> Image.Image:
         pieces.append(columns([image_card(image) for image in scored], 2, GUTTER))
     if others:
         pieces.append(text("Without a score", 26, INK))
-        pieces.append(columns([tile(image) for image in others], TILES, GUTTER))
+        pieces.append(grid([tile(image) for image in others], TILES, GUTTER))
     if content.left_out:
         pieces.append(text(f"and {content.left_out:,} more images, which are in the results", 22, SOFT))
     return on_paper(stack(pieces, GUTTER + 8), WIDTH, MARGIN)

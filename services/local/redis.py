@@ -69,8 +69,9 @@ class Redis:
 
 def free_port(host: str, preferred: int = 0) -> int:
     """`preferred` if nobody listens there, otherwise a port that the system picks."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     for port in (preferred, 0):
-        with socket.socket() as probe:
+        with socket.socket(family) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((host, port))

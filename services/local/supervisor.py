@@ -145,10 +145,11 @@ class Supervisor:
             if self._guard.poll() is not None:
                 self._replace_guard()
             for child in self._children():
-                if child.due is None and child.running.poll() is not None:
-                    self._plan_restart(child)
-                elif child.due is not None and time.monotonic() >= child.due:
-                    child.running, child.started, child.due = (self._spawn(child.process), time.monotonic(), None)
+                if child.due is not None and time.monotonic() >= child.due:
+                    self._start_again(child)
+                elif child.due is None and child.running.poll() is not None:
+                    self._clear(child)
+                    self._plan_restart(child, _ending(child.running.returncode))
 
     def _replace_guard(self) -> None:
         self._report("guard", f"{_ending(self._guard.returncode)}; starting another")
@@ -158,13 +159,18 @@ class Supervisor:
             if child.due is None:
                 self._tell_guard(f"started {child.running.pid} {int(child.process.stop_signal)}")
 
-    def _plan_restart(self, child: Child) -> None:
-        self._clear(child)
+    def _start_again(self, child: Child) -> None:
+        try:
+            child.running, child.started, child.due = self._spawn(child.process), time.monotonic(), None
+        except OSError as error:  # no memory, no disk: this may pass
+            self._plan_restart(child, f"did not start: {error}")
+
+    def _plan_restart(self, child: Child, happened: str) -> None:
         now = time.monotonic()
         if now - child.started > STEADY_SECONDS:
             child.delay = FIRST_DELAY_SECONDS
         child.due = now + child.delay
-        self._report(child.process.name, f"{_ending(child.running.returncode)}; starting again in {child.delay:g} s")
+        self._report(child.process.name, f"{happened}; starting again in {child.delay:g} s")
         child.delay = min(2 * child.delay, LONGEST_DELAY_SECONDS)
 
     def _stop_rank(self, rank: list[Child], seconds: float) -> None:

@@ -50,7 +50,9 @@ class LocalSystem:
     def wait(self) -> None:
         """Returns on Ctrl-C, SIGTERM or the closing of the terminal. For the main thread only."""
         asked = threading.Event()
-        before = {number: signal.signal(number, lambda *_: asked.set()) for number in STOP_SIGNALS}
+        # Who started us may have said that we are to go on through one of them, as nohup does.
+        heeded = [number for number in STOP_SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+        before = {number: signal.signal(number, lambda *_: asked.set()) for number in heeded}
         try:
             asked.wait()
         finally:
@@ -136,7 +138,9 @@ def _threads_each(workers: Mapping[Stage, int]) -> int:
 
 def _address(host: str, port: int) -> str:
     """The URL under which a server bound to `host` is reached from this machine."""
-    return f"http://{'127.0.0.1' if host in EVERY_ADDRESS else host}:{port}"
+    if host in EVERY_ADDRESS:
+        host = "127.0.0.1"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def _answers(url: str) -> bool:

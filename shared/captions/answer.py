@@ -29,7 +29,7 @@ REFUSAL = re.compile(
 
 def caption_from(answer: str) -> str:
     """The caption in `answer`: one paragraph of at most MAX_CHARACTERS. Raises CaptionRefused if there is none."""
-    text = plain(answer)
+    text = plain(answer[: 2 * MAX_CHARACTERS])
     whole = before_loop(text)
     sentences = SENTENCE_END.split(whole)
     told = [sentence for sentence in sentences if not REFUSAL.search(sentence)]

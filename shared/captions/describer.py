@@ -11,7 +11,7 @@ from shared.captions.hair import Hair
 from shared.captions.measures import measure
 from shared.captions.picture import Light, Scene
 
-DESCRIBER_VERSION = "4"  # goes with every caption; raise it when any caption changes
+DESCRIBER_VERSION = "5"  # goes with every caption; raise it when any caption changes
 
 
 def describe(crop: np.ndarray, landmarks_in_crop: np.ndarray) -> str:

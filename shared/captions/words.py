@@ -151,7 +151,7 @@ SHARP = Scale(
 
 GREY_CHROMA = 7.0  # CIELAB; below it a colour has no name of its own
 HUES = Scale(
-    (38.0, 70.0, 105.0, 165.0, 215.0, 290.0, 330.0),
+    (38.0, 70.0, 105.0, 165.0, 215.0, 311.0, 340.0),
     ("red", "orange", "yellow", "green", "teal", "blue", "purple", "pink"),
 )
 GREYS = Scale((15.0, 38.0, 65.0, 85.0), ("black", "dark grey", "grey", "light grey", "white"))

@@ -129,7 +129,7 @@ class Image(Table):
     stage: Mapped[str]
     """The stage it is at; after the end, the last one it reached."""
     state: Mapped[str] = mapped_column(server_default=ImageState.READY)
-    """An ImageState. Written by `shared.jobs.store` only."""
+    """An ImageState. Written by `shared.jobs` only."""
     reason: Mapped[str | None]
     """Stable code of why it was skipped or failed."""
     detail: Mapped[str | None]

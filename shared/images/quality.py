@@ -3,11 +3,11 @@
 import numpy as np
 from PIL import Image
 
-# Pixels of the original image across the face. At the default margin a crop gives the face 149 of its 224: below half of
-# that, most pixels of the crop were made up by enlarging.
+# Pixels of the original image across the face. At the default margin a crop gives the face 149 of its 224: below half
+# of that, most pixels of the crop were made up by enlarging.
 SMALL_SIDE = 75
-# Of `sharpness`. Of 107 sharp portraits none is below 0.048. Blurred by a Gaussian of 2 pixels (of 224) half of them are
-# below this, by 3 pixels all; smeared along a line of 9 pixels two thirds, of 15 pixels all.
+# Of `sharpness`. Of 107 sharp portraits none is below 0.048. Blurred by a Gaussian of 2 pixels (of 224) half of them
+# are below this, by 3 pixels all; smeared along a line of 9 pixels two thirds, of 15 pixels all.
 BLURRED_BELOW = 0.016
 LOOKED_AT = 112  # pixels; half the crop's size, where noise and JPEG no longer pass for detail
 

@@ -1,7 +1,7 @@
 """The stages and states of images and jobs, and the moves between them, as data.
 
-`shared.jobs.store` is the only module that writes a state, and every write is a guarded UPDATE: it names the state it
-moves from, and zero rows changed is an answer ("somebody else was first"), not an error.
+Only the modules beside this one write a state, and every write is a guarded UPDATE: it names the state it moves from,
+and zero rows changed is an answer ("somebody else was first"), not an error.
 """
 
 from enum import StrEnum

@@ -6,7 +6,7 @@ import structlog
 from celery import Celery
 from kombu.exceptions import OperationalError
 
-from shared.jobs.store import Batch
+from shared.jobs.delivery import Batch
 from shared.pipeline.stages import PLANS
 
 log = structlog.get_logger()

@@ -18,9 +18,9 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from shared.errors import FacememError, InternalError, TransientError
-from shared.jobs import store
+from shared.jobs import delivery
+from shared.jobs.delivery import Batch, ClaimedImage, Verdict
 from shared.jobs.states import ImageState, Stage
-from shared.jobs.store import Batch, ClaimedImage, Verdict
 from shared.pipeline.connections import Connections
 from shared.pipeline.dispatch import send
 
@@ -66,7 +66,7 @@ def run_stage(connections: Connections, batch: Batch, work: Work, save: Save) ->
     settings = connections.settings
     token = uuid4()
     with connections.database.begin() as connection:
-        images = store.claim(connection, batch, token, settings.run_lease_seconds)
+        images = delivery.claim(connection, batch, token, settings.run_lease_seconds)
     if not images:
         log.info("nothing_to_claim", stage=batch.stage, batch=str(batch.id))
         return
@@ -95,15 +95,15 @@ def _finish(connections: Connections, stage: Stage, token: UUID, outcomes: list[
     settings = connections.settings
     following = stage.following
     with connections.database.begin() as connection:
-        held = store.held(connection, token)
+        held = delivery.held(connection, token)
         mine = [outcome for outcome in outcomes if outcome.image.id in held]
         if len(mine) < len(outcomes):
             log.warning("fenced", images=len(outcomes) - len(mine))
         save(connection, [outcome for outcome in mine if not isinstance(outcome, Failed)])
         verdicts = [_verdict(outcome, stage, settings.max_attempts, settings.retry_delay_seconds) for outcome in mine]
         batch_id = uuid4()
-        ids = store.conclude(connection, token, verdicts, batch_id, settings.dispatch_lease_seconds)
-        store.record_attempts(
+        ids = delivery.conclude(connection, token, verdicts, batch_id, settings.dispatch_lease_seconds)
+        delivery.record_attempts(
             connection,
             (
                 (outcome.image.id, stage, outcome.image.attempt, outcome.error.code, outcome.error.detail)
@@ -141,7 +141,7 @@ def _renewed(connections: Connections, token: UUID) -> Iterator[None]:
         while not over.wait(settings.run_lease_seconds / 3) and monotonic() < deadline:
             try:
                 with connections.database.begin() as connection:
-                    if not store.renew(connection, token, settings.run_lease_seconds):
+                    if not delivery.renew(connection, token, settings.run_lease_seconds):
                         log.warning("lease_lost", token=str(token))
                         return
             except SQLAlchemyError as error:

@@ -8,8 +8,8 @@ from uuid import UUID
 import structlog
 
 from shared import logs
+from shared.jobs.delivery import Batch
 from shared.jobs.states import Stage
-from shared.jobs.store import Batch
 from shared.pipeline.connections import Connections
 from shared.pipeline.run_stage import Save, Work, run_stage
 from shared.pipeline.stages import PLANS

@@ -52,6 +52,8 @@ def supervising(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 def test_nothing_stays_running(supervising: subprocess.Popen[str], end: signal.Signals, tmp_path: Path) -> None:
+    if signal.getsignal(end) is signal.SIG_IGN:
+        pytest.skip(f"these tests were started to go on through {end.name}, and so was the supervisor")
     processes = [psutil.Process(pid) for pid in json.loads(supervising.stdout.readline())]
     names = {process.name() for process in processes}
     assert {"postgres", "redis-server", "sleep"} <= names

@@ -7,9 +7,9 @@ import pytest
 from sqlalchemy import Connection, text
 
 from shared.errors import NotAnImage, StorageUnavailable
-from shared.jobs import store
+from shared.jobs import closing, delivery, sweep
+from shared.jobs.delivery import Batch, ClaimedImage
 from shared.jobs.states import Stage
-from shared.jobs.store import Batch, ClaimedImage
 from shared.pipeline.connections import Connections
 from shared.pipeline.run_stage import Done, Failed, Outcome, Skipped, run_stage
 from tests.integration.conftest import counters_are_exact
@@ -19,7 +19,7 @@ NewJob = Callable[..., UUID]
 
 def let_in(connections: Connections, job: UUID) -> list[Batch]:
     with connections.database.begin() as connection:
-        return store.admit(connection, job, Stage.DETECTION, 16, 60)
+        return delivery.admit(connection, job, Stage.DETECTION, 16, 60)
 
 
 def images(connections: Connections) -> list[tuple[str, str, str | None]]:
@@ -100,7 +100,7 @@ def test_nothing_is_saved_for_images_that_were_taken_away(connections: Connectio
 
     def work(claimed: list[ClaimedImage], token: UUID) -> list[Outcome]:
         with connections.database.begin() as connection:
-            store.cancel_job(connection, job)
+            closing.cancel_job(connection, job)
         return [Done(image) for image in claimed]
 
     run_stage(connections, batch, work, lambda _, outcomes: saved.extend(outcomes))
@@ -132,7 +132,7 @@ def test_a_lease_is_renewed_while_the_work_runs(connections: Connections, new_jo
         with connections.database.connect() as connection:
             connection.execute(text("select pg_sleep(1)"))
             connection.rollback()
-            assert store.take_back_lost(connection, 3) == 0
+            assert sweep.take_back_lost(connection, 3) == 0
         return [Done(image) for image in claimed]
 
     run_stage(connections, batch, work, no_output)

@@ -4,7 +4,7 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import Connection, Engine, text
 
-from shared.jobs import store
+from shared.jobs import delivery
 from shared.jobs.states import Stage
 from shared.settings import Settings
 from workers.health import dispatcher_problem, stage_problem
@@ -19,10 +19,10 @@ def pass_time(connection: Connection, seconds: float) -> None:
 
 
 @pytest.fixture
-def dispatched(database: Engine, settings: Settings, new_job: Callable[..., UUID]) -> list[store.Batch]:
+def dispatched(database: Engine, settings: Settings, new_job: Callable[..., UUID]) -> list[delivery.Batch]:
     job = new_job(3)
     with database.begin() as connection:
-        return store.admit(connection, job, Stage.DETECTION, 2, settings.dispatch_lease_seconds)
+        return delivery.admit(connection, job, Stage.DETECTION, 2, settings.dispatch_lease_seconds)
 
 
 def test_an_idle_system_is_well(database: Engine, settings: Settings) -> None:
@@ -32,7 +32,7 @@ def test_an_idle_system_is_well(database: Engine, settings: Settings) -> None:
 
 
 def test_a_stage_that_takes_no_messages_is_not(
-    database: Engine, settings: Settings, dispatched: list[store.Batch]
+    database: Engine, settings: Settings, dispatched: list[delivery.Batch]
 ) -> None:
     with database.begin() as connection:
         assert stage_problem(connection, Stage.DETECTION, settings) is None  # it was only just sent
@@ -45,13 +45,13 @@ def test_a_stage_that_takes_no_messages_is_not(
 
 
 def test_a_stage_at_work_is_well_however_much_waits(
-    database: Engine, settings: Settings, dispatched: list[store.Batch], new_job: Callable[..., UUID]
+    database: Engine, settings: Settings, dispatched: list[delivery.Batch], new_job: Callable[..., UUID]
 ) -> None:
     other = new_job(1)
     with database.begin() as connection:
         pass_time(connection, 30)
-        (batch,) = store.admit(connection, other, Stage.DETECTION, 1, settings.dispatch_lease_seconds)
-        store.claim(connection, batch, uuid4(), settings.run_lease_seconds)
+        (batch,) = delivery.admit(connection, other, Stage.DETECTION, 1, settings.dispatch_lease_seconds)
+        delivery.claim(connection, batch, uuid4(), settings.run_lease_seconds)
 
         assert stage_problem(connection, Stage.DETECTION, settings) is None
 
@@ -65,7 +65,7 @@ def test_a_dispatcher_that_does_not_let_jobs_in_is_not_well(database: Engine, ne
 
 
 def test_a_dispatcher_that_does_not_take_lost_images_back_is_not_well(
-    database: Engine, settings: Settings, dispatched: list[store.Batch]
+    database: Engine, settings: Settings, dispatched: list[delivery.Batch]
 ) -> None:
     with database.begin() as connection:
         pass_time(connection, settings.dispatch_lease_seconds + 30)

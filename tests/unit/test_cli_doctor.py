@@ -1,6 +1,8 @@
 """The doctor finds what is wrong and names the remedy."""
 
 import io
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -38,6 +40,14 @@ def test_every_check_has_a_remedy(tmp_path: Path) -> None:
     listed = checks(LocalSettings(home=tmp_path))
     assert len({check.name for check in listed}) == len(listed)
     assert all(check.remedy for check in listed)
+    ports = next(check for check in listed if check.name == "ports")
+    assert tried(ports).verdict in ("ok", "optional")
+
+
+def test_a_doctor_comes_without_what_it_looks_for() -> None:
+    code = "import sys; import services.cli.doctor.checks; print({'torch', 'psycopg', 'redis'} & set(sys.modules))"
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "set()"
 
 
 def test_servers_are_tried_by_starting_them(tmp_path: Path) -> None:

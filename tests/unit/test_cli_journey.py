@@ -1,6 +1,7 @@
 """Files in several jobs at a time, against the real API without workers."""
 
 import io
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,18 +23,26 @@ def files(tmp_path: Path) -> list[Path]:
 
 
 @pytest.fixture
-def journey(api_url: str, files: list[Path], monkeypatch: pytest.MonkeyPatch) -> Journey:
+def facemem(api_url: str) -> Iterator[Facemem]:
+    with Facemem(api_url) as client:
+        yield client
+
+
+@pytest.fixture
+def journey(facemem: Facemem, files: list[Path], monkeypatch: pytest.MonkeyPatch) -> Journey:
     monkeypatch.setattr(gather.portions, "__defaults__", (2, 10**9))
     terminal = Console(file=io.StringIO(), force_terminal=True, width=100, highlight=False)
-    return Journey(Facemem(api_url), files, Display(terminal), relative_to=files[0].parent)
+    return Journey(facemem, files, Display(terminal), relative_to=files[0].parent)
 
 
-def test_many_files_go_in_several_jobs_and_come_back_as_one_list(journey: Journey, files: list[Path]) -> None:
+def test_many_files_go_in_several_jobs_and_come_back_as_one_list(
+    facemem: Facemem, journey: Journey, files: list[Path]
+) -> None:
     jobs = list(journey.submit(captioner="auto", name=None))
     assert [each.images for each in jobs] == [2, 2, 1]
     assert [image.image for image in journey.results()] == [path.name for path in files]
     for each in jobs:
-        journey._facemem.cancel(each.id)
+        facemem.cancel(each.id)
     journey.watch()
     assert tally(journey.jobs) == "5 cancelled"
     assert all_final(journey.jobs)

@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 from psutil import Process
 
-from services.api.schemas import FaceResult, Link
+from services.api.schemas import FaceResult, JobStatus, Link
 from services.client import ApiError, Facemem, Unreachable
 from services.client.errors import FileUnreadable
 from services.client.uploads import LazyFile
@@ -109,6 +109,28 @@ def test_watching_ends_with_the_job(facemem: Facemem, tmp_path: Path) -> None:
     assert seen[:3] == [JobState.RUNNING] * 3
     assert seen[-1] == JobState.CANCELLED
     assert {image.state for image in facemem.results(job.id)} == {ImageState.CANCELLED}
+
+
+class Faltering(Facemem):
+    """Nobody answers the first three times."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.errors = [Unreachable(), ApiError("temporarily_unavailable", "Try again.", 503), Unreachable()]
+
+    def job(self, job_id: object) -> JobStatus:
+        if self.errors:
+            raise self.errors.pop()
+        return super().job(job_id)
+
+
+def test_watching_outlasts_a_restart_but_not_a_refusal(facemem: Facemem, tmp_path: Path) -> None:
+    job = facemem.submit(files(tmp_path, 1))
+    facemem.cancel(job.id)
+    with Faltering(facemem.url) as faltering:
+        assert [status.state for status in faltering.watch(job.id, seconds=0.01)] == ["cancelled"]
+    with pytest.raises(ApiError):
+        list(facemem.watch(uuid4()))
 
 
 def test_links_are_submitted_as_they_are(facemem: Facemem) -> None:

@@ -97,7 +97,7 @@ class OllamaCaptioner:
             return f"Ollama does not have the model: run `ollama pull {self._model}`."
         if error.status_code == BUSY:
             return "Ollama is busy; its queue is full."
-        return f"Ollama answered with an error: {plain(str(error))[:MAX_ERROR]}"
+        return f"Ollama answered with an error: {plain(str(error)[:MAX_ERROR])}"
 
 
 def _tagged(model: str) -> str:

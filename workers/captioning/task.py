@@ -9,7 +9,7 @@ from sqlalchemy import Connection, bindparam, update
 from shared.database.faces import faces_of
 from shared.database.tables import Face
 from shared.errors import FacememError
-from shared.jobs.store import ClaimedImage
+from shared.jobs.delivery import ClaimedImage
 from shared.pipeline.connections import Connections
 from shared.pipeline.run_stage import Done, Failed, Outcome, Save, Skipped, Work
 from shared.settings import Captioner

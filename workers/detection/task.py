@@ -8,7 +8,7 @@ from shared.compute import use_threads
 from shared.database.tables import Face, Image
 from shared.errors import ObjectMissing, PermanentError
 from shared.faces.finder import FaceFinder
-from shared.jobs.store import ClaimedImage
+from shared.jobs.delivery import ClaimedImage
 from shared.pipeline.connections import Connections
 from shared.pipeline.run_stage import Done, Failed, Outcome, Save, Skipped, Work
 from shared.storage import keys

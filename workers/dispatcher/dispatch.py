@@ -7,9 +7,10 @@ from uuid import UUID
 import structlog
 from sqlalchemy import Connection, text
 
-from shared.jobs import store
+from shared.jobs import closing, delivery
+from shared.jobs.delivery import Batch
 from shared.jobs.states import IN_FLIGHT, ImageState, Stage
-from shared.jobs.store import Batch
+from shared.jobs.sweep import take_back_lost, take_back_undelivered
 from shared.pipeline.connections import Connections
 from shared.pipeline.dispatch import send
 from workers.dispatcher.tidy import tidy
@@ -42,8 +43,8 @@ def tick(connections: Connections) -> int:
 def sweep(connections: Connections) -> None:
     """Take back images whose message or worker was lost."""
     with connections.database.begin() as connection:
-        undelivered = store.take_back_undelivered(connection)
-        lost = store.take_back_lost(connection, connections.settings.max_attempts)
+        undelivered = take_back_undelivered(connection)
+        lost = take_back_lost(connection, connections.settings.max_attempts)
     if undelivered or lost:
         log.warning("taken_back", undelivered=undelivered, worker_lost=lost)
 
@@ -77,7 +78,7 @@ def _admit_one(connections: Connections, job: OpenJob) -> list[Batch]:
         if not job.waiting.get(stage):
             continue
         with connections.database.begin() as connection:
-            batches = store.admit(
+            batches = delivery.admit(
                 connection, job.id, stage, min(settings.batch_images, job.room), settings.dispatch_lease_seconds
             )
         images = sum(len(batch.image_ids) for batch in batches)
@@ -125,5 +126,5 @@ def in_turn(jobs: list[OpenJob]) -> list[OpenJob]:
 def finish(connections: Connections) -> None:
     """Close the jobs that have no unfinished image."""
     with connections.database.begin() as connection:
-        for job_id in store.complete_jobs(connection):
+        for job_id in closing.complete_jobs(connection):
             log.info("job_completed", job=str(job_id))

@@ -9,7 +9,7 @@ from shared.compute import use_threads
 from shared.database.faces import faces_of
 from shared.database.tables import Face
 from shared.images.decode import decode
-from shared.jobs.store import ClaimedImage, require_bundle
+from shared.jobs.delivery import ClaimedImage, require_bundle
 from shared.memorability.catalogue import find
 from shared.memorability.encoders import Encoders
 from shared.memorability.states import pack

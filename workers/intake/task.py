@@ -8,7 +8,7 @@ from sqlalchemy import Connection, bindparam, update
 
 from shared.database.tables import Image
 from shared.errors import FacememError
-from shared.jobs.store import ClaimedImage
+from shared.jobs.delivery import ClaimedImage
 from shared.pipeline.connections import Connections
 from shared.pipeline.run_stage import Done, Failed, Outcome, Save, Skipped, Work
 from shared.storage import keys

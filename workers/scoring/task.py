@@ -8,7 +8,7 @@ from sqlalchemy import Connection, bindparam, delete, func, insert, update
 from shared.compute import use_threads
 from shared.database.faces import faces_of
 from shared.database.tables import Explanation, Face
-from shared.jobs.store import ClaimedImage, require_bundle
+from shared.jobs.delivery import ClaimedImage, require_bundle
 from shared.memorability.catalogue import find
 from shared.memorability.scorer import FaceScore, Scorer
 from shared.memorability.states import FaceStates, unpack

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from shared.errors import FacememError
+
 Verdict = Literal["ok", "optional", "problem"]
 
 
@@ -35,7 +37,7 @@ def tried(check: Check) -> Outcome:
     """Runs a check. Whatever its attempt raises is its outcome."""
     try:
         return Outcome(check.name, "ok", check.attempt())
-    except Missing as error:
+    except (Missing, FacememError) as error:
         found = str(error)
     except Exception as error:  # This is what is being looked for.
         found = f"{type(error).__name__}: {error}".strip()

@@ -6,8 +6,6 @@ import shutil
 import sys
 
 from services.cli.doctor.check import Missing
-from services.local.redis import free_port
-from shared.faces.torchvision_ops import allow_cpu_torch
 from shared.settings import LocalSettings, Settings
 
 PYTHON = (3, 11)
@@ -15,21 +13,9 @@ GIGABYTE = 10**9
 ROOM = 2 * GIGABYTE  # for the database, its log of writes and some thousand photos
 # One import name for each package that facemem stands on.
 PACKAGES = (
-    *(
-        "alembic",
-        "boto3",
-        "celery",
-        "httpx",
-        "numpy",
-        "PIL",
-        "psycopg",
-        "pydantic",
-        "redis",
-        "safetensors",
-        "sqlalchemy",
-    ),
-    *("flask", "flask_openapi3", "granian", "flower", "ollama"),
-    *("torch", "torchvision", "facenet_pytorch", "transformers", "scipy", "structlog"),
+    *("alembic", "boto3", "celery", "httpx", "numpy", "PIL", "psycopg", "pydantic", "redis", "safetensors"),
+    *("sqlalchemy", "structlog", "flask", "flask_openapi3", "granian", "flower", "ollama"),
+    *("torch", "torchvision", "facenet_pytorch", "transformers", "scipy"),
 )
 
 
@@ -40,6 +26,8 @@ def python() -> str:
 
 
 def packages() -> str:
+    from shared.faces.torchvision_ops import allow_cpu_torch
+
     allow_cpu_torch()  # as the workers do, before torchvision is imported
     broken = [f"{name} ({error})" for name in PACKAGES if (error := _import_error(name))]
     if broken:
@@ -66,6 +54,8 @@ def disk(local: LocalSettings) -> str:
 
 
 def ports(configured: Settings) -> str:
+    from services.local.redis import free_port
+
     wanted = ((configured.api_host, configured.api_port), (configured.flower_host, configured.flower_port))
     taken = [str(port) for host, port in wanted if free_port(host, port) != port and port]
     if taken:

@@ -5,9 +5,9 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import Engine, text
 
-from shared.jobs import store
+from shared.jobs import closing, delivery, sweep
+from shared.jobs.delivery import Batch, Verdict
 from shared.jobs.states import IMAGE_MOVES, ImageState, Stage
-from shared.jobs.store import Batch, Verdict
 from tests.integration.conftest import counters_are_exact
 
 NewJob = Callable[..., UUID]
@@ -24,13 +24,13 @@ def state_of(database: Engine, image_id: int) -> tuple[str, str, int]:
 
 def admitted(database: Engine, job: UUID, limit: int = 16, lease: float = 60) -> list[Batch]:
     with database.begin() as connection:
-        return store.admit(connection, job, Stage.DETECTION, limit, lease)
+        return delivery.admit(connection, job, Stage.DETECTION, limit, lease)
 
 
 def claimed(database: Engine, batch: Batch, lease: float = 60) -> tuple[UUID, list[int]]:
     token = uuid4()
     with database.begin() as connection:
-        return token, [image.id for image in store.claim(connection, batch, token, lease)]
+        return token, [image.id for image in delivery.claim(connection, batch, token, lease)]
 
 
 def test_an_image_walks_to_its_end(database: Engine, new_job: NewJob) -> None:
@@ -46,14 +46,14 @@ def test_an_image_walks_to_its_end(database: Engine, new_job: NewJob) -> None:
             if following:
                 verdict = Verdict(image, following, ImageState.DISPATCHED)
                 batch = Batch(following, uuid4(), (image,))
-                assert store.conclude(connection, token, [verdict], batch.id, 60) == [image]
+                assert delivery.conclude(connection, token, [verdict], batch.id, 60) == [image]
             else:
                 verdict = Verdict(image, stage, ImageState.SUCCEEDED)
-                assert store.conclude(connection, token, [verdict], uuid4(), 60) == []
+                assert delivery.conclude(connection, token, [verdict], uuid4(), 60) == []
     assert state_of(database, image)[:2] == (Stage.SCORING, "succeeded")
     with database.begin() as connection:
-        assert store.complete_jobs(connection) == [job]
-        assert store.complete_jobs(connection) == []
+        assert closing.complete_jobs(connection) == [job]
+        assert closing.complete_jobs(connection) == []
 
 
 def test_a_message_delivered_twice_claims_once(database: Engine, new_job: NewJob) -> None:
@@ -66,7 +66,7 @@ def test_a_stale_message_claims_nothing(database: Engine, new_job: NewJob) -> No
     job = new_job()
     [stale] = admitted(database, job, lease=-1)
     with database.begin() as connection:
-        assert store.take_back_undelivered(connection) == 3
+        assert sweep.take_back_undelivered(connection) == 3
     [fresh] = admitted(database, job)
     assert claimed(database, stale)[1] == []
     assert len(claimed(database, fresh)[1]) == 3
@@ -82,15 +82,15 @@ def test_a_worker_that_lost_its_lease_cannot_write(database: Engine, new_job: Ne
     [batch] = admitted(database, job)
     zombie, [image] = claimed(database, batch, lease=-1)
     with database.begin() as connection:
-        assert store.take_back_lost(connection, max_attempts=3) == 1
+        assert sweep.take_back_lost(connection, max_attempts=3) == 1
     [again] = admitted(database, job)
     heir, _ = claimed(database, again)
     with database.begin() as connection:
-        assert store.renew(connection, zombie, 60) == 0
-        assert store.held(connection, zombie) == set()
+        assert delivery.renew(connection, zombie, 60) == 0
+        assert delivery.held(connection, zombie) == set()
         verdict = Verdict(image, Stage.DETECTION, ImageState.FAILED, "broken_image")
-        assert store.conclude(connection, zombie, [verdict], uuid4(), 60) == []
-        assert store.held(connection, heir) == {image}
+        assert delivery.conclude(connection, zombie, [verdict], uuid4(), 60) == []
+        assert delivery.held(connection, heir) == {image}
     assert state_of(database, image) == (Stage.DETECTION, "running", 2)
 
 
@@ -102,14 +102,14 @@ def test_a_lost_worker_costs_an_attempt_and_the_last_one_fails_the_image(databas
         for batch in batches:
             claimed(database, batch, lease=-1)
         with database.begin() as connection:
-            assert store.take_back_lost(connection, max_attempts=2) == 2
+            assert sweep.take_back_lost(connection, max_attempts=2) == 2
     with database.begin() as connection:
         rows = connection.execute(text("select state, reason from images")).all()
         assert [tuple(row) for row in rows] == [("failed", "worker_lost")] * 2
         attempts = connection.execute(text("select reason, attempt from attempts order by attempt")).all()
         assert [tuple(row) for row in attempts] == [("worker_lost", 1)] * 2 + [("worker_lost", 2)] * 2
         assert counters_are_exact(connection)
-        assert store.complete_jobs(connection) == [job]
+        assert closing.complete_jobs(connection) == [job]
 
 
 def test_a_failed_attempt_waits_for_its_delay(database: Engine, new_job: NewJob) -> None:
@@ -117,7 +117,9 @@ def test_a_failed_attempt_waits_for_its_delay(database: Engine, new_job: NewJob)
     [batch] = admitted(database, job)
     token, [image] = claimed(database, batch)
     with database.begin() as connection:
-        store.conclude(connection, token, [Verdict(image, Stage.DETECTION, ImageState.READY, delay=3600)], uuid4(), 60)
+        delivery.conclude(
+            connection, token, [Verdict(image, Stage.DETECTION, ImageState.READY, delay=3600)], uuid4(), 60
+        )
     assert state_of(database, image) == (Stage.DETECTION, "ready", 1)
     assert admitted(database, job) == []
 
@@ -127,20 +129,22 @@ def test_cancelling_fences_workers_and_keeps_what_is_finished(database: Engine, 
     [batch] = admitted(database, job, limit=2)
     token, [first, second] = claimed(database, batch)
     with database.begin() as connection:
-        store.conclude(connection, token, [Verdict(first, Stage.DETECTION, ImageState.SKIPPED, "no_face")], uuid4(), 60)
+        delivery.conclude(
+            connection, token, [Verdict(first, Stage.DETECTION, ImageState.SKIPPED, "no_face")], uuid4(), 60
+        )
     with database.begin() as connection:
-        assert store.cancel_job(connection, job)
-        assert not store.cancel_job(connection, job)
+        assert closing.cancel_job(connection, job)
+        assert not closing.cancel_job(connection, job)
     assert state_of(database, first)[1] == "skipped"
     assert state_of(database, second)[1] == "cancelled"
     with database.begin() as connection:
-        assert store.held(connection, token) == set()
+        assert delivery.held(connection, token) == set()
 
 
 def test_an_empty_job_completes(database: Engine, new_job: NewJob) -> None:
     job = new_job(images=0)
     with database.begin() as connection:
-        assert store.complete_jobs(connection) == [job]
+        assert closing.complete_jobs(connection) == [job]
 
 
 def test_final_states_allow_no_move() -> None:

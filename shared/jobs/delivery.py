@@ -1,18 +1,17 @@
-"""The only writer of an image's and a job's state.
+"""Delivering batches: let in by the dispatcher, claimed, renewed and concluded by a worker.
 
-Every move is one guarded UPDATE that also adds up what it moved into `job_counts`, in the same statement, so the
-counters are exact whatever crashes or repeats. A caller owns the transaction: it commits, then sends messages.
+The caller owns the transaction: it commits, then sends messages.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import Connection, text
 
 from shared.errors import BundleUnavailable
-from shared.jobs.states import FINAL, ImageState, JobState, Stage
+from shared.jobs.moves import move
+from shared.jobs.states import FINAL, ImageState, Stage
 
 
 @dataclass(frozen=True)
@@ -50,33 +49,6 @@ class Verdict:
     delay: float = 0
 
 
-# An UPDATE of images goes in; the moved rows come out, and the counters have changed by exactly those rows. The
-# counters are touched in a fixed order, so that two such statements never wait for each other.
-_COUNTED = """
-with moved as (
-    {update}
-    returning new.*, old.stage as from_stage, old.state as from_state
-), deltas as (
-    select job_id, stage, state, sum(n) as n from (
-        select job_id, from_stage as stage, from_state as state, -1 as n from moved
-        union all
-        select job_id, stage, state, 1 from moved
-    ) as each
-    group by job_id, stage, state having sum(n) <> 0
-), counted as (
-    insert into job_counts (job_id, stage, state, images)
-    select job_id, stage, state, n from deltas order by job_id, stage, state
-    on conflict (job_id, stage, state) do update set images = job_counts.images + excluded.images
-)
-select * from moved order by id
-"""
-
-
-def _move(connection: Connection, update: str, **values: Any) -> Sequence[Row[Any]]:
-    """Run one UPDATE of images, counting what it moves. Returns the moved rows as they are now."""
-    return connection.execute(text(_COUNTED.format(update=update)), values).all()
-
-
 # --- The door: ready -> dispatched -------------------------------------------------------------------------------
 
 
@@ -98,7 +70,7 @@ def admit(connection: Connection, job_id: UUID, stage: Stage, limit: int, lease_
     groups += [[row.id] for row in waiting if row.attempt > 0]
     batches = [Batch(stage, uuid4(), tuple(ids)) for ids in groups]
     for batch in batches:
-        _move(
+        move(
             connection,
             """
             update images set state = 'dispatched', batch_id = :batch,
@@ -117,7 +89,7 @@ def admit(connection: Connection, job_id: UUID, stage: Stage, limit: int, lease_
 
 def claim(connection: Connection, batch: Batch, token: UUID, lease_seconds: float) -> list[ClaimedImage]:
     """Take what is still to be taken of a batch. A stale, late or repeated message gets an empty list."""
-    moved = _move(
+    moved = move(
         connection,
         """
         update images set state = 'running', lease_token = :token, attempt = attempt + 1,
@@ -165,7 +137,7 @@ def conclude(
 ) -> list[int]:
     """Move running images to what became of them. Returns the ids that go on to the next stage as batch `batch_id`."""
     verdicts = list(verdicts)
-    moved = _move(
+    moved = move(
         connection,
         """
         update images set stage = verdict.stage, state = verdict.state,
@@ -217,86 +189,3 @@ def require_bundle(images: Sequence[ClaimedImage], digest: str) -> None:
     for image in images:
         if image.bundle != digest:
             raise BundleUnavailable(f"The job needs bundle {image.bundle[:12]}, this worker has {digest[:12]}.")
-
-
-# --- The sweeper: expired leases ---------------------------------------------------------------------------------
-
-
-def take_back_undelivered(connection: Connection) -> int:
-    """dispatched -> ready where the message did not arrive in time. No attempt is consumed."""
-    return len(
-        _move(
-            connection,
-            """
-            update images set state = 'ready', batch_id = null, lease_expires_at = null
-            where id in (
-                select id from images where state = 'dispatched' and lease_expires_at < now() for update skip locked)
-            and state = 'dispatched'
-            """,
-        )
-    )
-
-
-def take_back_lost(connection: Connection, max_attempts: int) -> int:
-    """running -> ready, or failed (`worker_lost`) after the last attempt, where the worker went silent."""
-    lost = _move(
-        connection,
-        """
-        update images set state = case when attempt >= :max then 'failed' else 'ready' end,
-            reason = case when attempt >= :max then 'worker_lost' end,
-            detail = case when attempt >= :max then 'Its worker died each time it was tried.' end,
-            finished_at = case when attempt >= :max then now() end,
-            batch_id = null, lease_token = null, lease_expires_at = null
-        where id in (
-            select id from images where state = 'running' and lease_expires_at < now() for update skip locked)
-        and state = 'running'
-        """,
-        max=max_attempts,
-    )
-    record_attempts(
-        connection,
-        ((row.id, row.stage, row.attempt, "worker_lost", "The worker was not heard of in time.") for row in lost),
-    )
-    return len(lost)
-
-
-# --- Jobs --------------------------------------------------------------------------------------------------------
-
-
-def complete_jobs(connection: Connection) -> list[UUID]:
-    """running -> completed for every job without an unfinished image. Returns the jobs that this call completed."""
-    return list(
-        connection.execute(
-            text("""
-                update jobs set state = 'completed', finished_at = now()
-                where state = 'running' and not exists (
-                    select from job_counts
-                    where job_id = jobs.id and images > 0 and state <> all(:final))
-                returning id
-            """),
-            {"final": [str(state) for state in FINAL]},
-        ).scalars()
-    )
-
-
-def cancel_job(connection: Connection, job_id: UUID) -> bool:
-    """running -> cancelled, its unfinished images with it. Workers that hold some are fenced from then on.
-
-    Returns False if the job was not running any more.
-    """
-    cancelled = connection.execute(
-        text("update jobs set state = :cancelled, finished_at = now() where id = :job and state = 'running'"),
-        {"job": job_id, "cancelled": JobState.CANCELLED},
-    ).rowcount
-    if cancelled:
-        _move(
-            connection,
-            """
-            update images set state = 'cancelled', finished_at = now(),
-                batch_id = null, lease_token = null, lease_expires_at = null
-            where job_id = :job and state <> all(:final)
-            """,
-            job=job_id,
-            final=[str(state) for state in FINAL],
-        )
-    return bool(cancelled)

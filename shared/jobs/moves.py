@@ -1,0 +1,36 @@
+"""How an image moves from state to state: one guarded UPDATE, and its job's counters with it.
+
+Only the modules beside this one call it; they are the only writers of state. Every UPDATE names the state it moves
+from, and zero rows changed is an answer.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, text
+
+# An UPDATE of images goes in; the moved rows come out, and the counters have changed by exactly those rows. The
+# counters are touched in a fixed order, so that two such statements never wait for each other.
+_COUNTED = """
+with moved as (
+    {update}
+    returning new.*, old.stage as from_stage, old.state as from_state
+), deltas as (
+    select job_id, stage, state, sum(n) as n from (
+        select job_id, from_stage as stage, from_state as state, -1 as n from moved
+        union all
+        select job_id, stage, state, 1 from moved
+    ) as each
+    group by job_id, stage, state having sum(n) <> 0
+), counted as (
+    insert into job_counts (job_id, stage, state, images)
+    select job_id, stage, state, n from deltas order by job_id, stage, state
+    on conflict (job_id, stage, state) do update set images = job_counts.images + excluded.images
+)
+select * from moved order by id
+"""
+
+
+def move(connection: Connection, update: str, **values: Any) -> Sequence[Row[Any]]:
+    """Run one UPDATE of images, counting what it moves. Returns the moved rows as they are now."""
+    return connection.execute(text(_COUNTED.format(update=update)), values).all()

@@ -1,0 +1,39 @@
+"""Logs: one event a line with its fields, and no secret in a traceback."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+BREAKS = """
+import structlog
+from shared import logs
+from shared.settings import Settings
+
+logs.configure(Settings(database_url="x", broker_url="x", storage_url="x", log_format="{form}"))
+log = structlog.get_logger()
+log.info("batch_done", stage="detection", images=16)
+
+def connect():
+    password = "secret-" + "word"
+    raise ValueError("no")
+
+try:
+    connect()
+except ValueError:
+    log.exception("it_broke")
+"""
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_tracebacks_show_no_local_variables(form: str) -> None:
+    code = BREAKS.format(form=form)
+    logged = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stderr
+    assert "ValueError" in logged
+    assert "secret-word" not in logged
+    assert "detection" in logged
+    if form == "json":
+        lines = [json.loads(line) for line in logged.splitlines()]
+        assert [line["event"] for line in lines] == ["batch_done", "it_broke"]
+        assert lines[0]["images"] == 16
