@@ -142,6 +142,15 @@ class ObjectMissing(PermanentError):
     code = "object_missing"
 
 
+class DatabaseUnavailable(TransientError):
+    """The database cannot be used.
+
+    Check FACEMEM_DATABASE_URL: postgresql+psycopg://user:password@host/database, on PostgreSQL 18.
+    """
+
+    code = "database_unavailable"
+
+
 class SettingsInvalid(PermanentError):
     """Settings are missing or wrong.
 

@@ -41,13 +41,17 @@ class Counts:
 
     @property
     def progress(self) -> float:
-        """The share of all stages of all images that is done. An ended image has nothing left to do."""
+        """The share of all stages of all images that is done. An ended image has nothing left to do.
+
+        Intake does not count: uploads have it behind them from the start, and would begin at a fifth.
+        """
         journey = list(Stage)
+        whole = journey.index(Stage.SCORING)
         done = sum(
-            number * (len(journey) if state in FINAL else journey.index(stage))
+            number * (whole if state in FINAL else max(journey.index(stage) - 1, 0))
             for (stage, state), number in self.images.items()
         )
-        return done / (self.total * len(journey)) if self.total else 1.0
+        return done / (self.total * whole) if self.total else 1.0
 
 
 def bundle_name(digest: str) -> BundleName:

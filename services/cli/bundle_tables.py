@@ -43,12 +43,32 @@ def quality_view(bundle: BundleFacts, results: dict[str, Any]) -> Group:
         table.add_row(name.replace("_", " ").capitalize(), _with_interval(measured))
     if results["human_ceiling"]:
         half, full = (results["human_ceiling"][name] for name in ("split_half_spearman", "spearman_brown"))
-        table.add_row("Spearman of one half of the raters with the other", f"{half:.2f}")
-        table.add_row("Spearman of all raters with as many others", f"{full:.2f}")
-    table.add_row("Ratings within the stated uncertainty", f"{results['interval']['measured_coverage']:.0%}")
-    return Group(Text(f"Bundle {bundle.name} {bundle.digest[:DIGITS]}, on faces held out of its training"), table)
+        table.add_row("Spearman of one half of the raters with the other", f"{half:.3f}")
+        table.add_row("Spearman of all raters with as many others", f"{full:.3f}")
+    table.add_row("Ratings within the stated uncertainty", f"{results['interval']['measured_coverage']:.1%}")
+    title = Text(f"Bundle {bundle.name} {bundle.digest[:DIGITS]}, on faces held out of its training")
+    return Group(title, table, _groups(results["group_gaps"]))
+
+
+def _groups(gaps: Iterable[dict[str, Any]]) -> Table:
+    """A row for each third of an attribute: how well the bundle predicts it, and how far it is off on average."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for heading in ("attribute", "third"):
+        table.add_column(heading)
+    for heading in ("faces", "Spearman", "mean rating", "mean score less mean rating"):
+        table.add_column(heading, justify="right")
+    for gap in gaps:
+        table.add_row(
+            gap["attribute"],
+            gap["third"],
+            str(gap["faces"]),
+            f"{gap['spearman']:.3f}",
+            f"{gap['mean_rating']:.3f}",
+            f"{gap['mean_score_less_mean_rating']:+.3f}",
+        )
+    return table
 
 
 def _with_interval(measured: dict[str, Any]) -> str:
     low, high = measured["interval_95"]
-    return f"{measured['value']:.2f} ({low:.2f} to {high:.2f})"
+    return f"{measured['value']:.3f} ({low:.3f} to {high:.3f})"

@@ -197,7 +197,7 @@ def _protocol(recipe: Recipe) -> dict[str, Any]:
     return {
         "meaning": f"{recipe.folds}-fold cross-validation over faces: every score below is that of a face whose fold "
         "was held out of everything that was fitted, standardisation included. The sizes of O-Net's pictures were "
-        "chosen beforehand on the same faces, which flatters the correlations by perhaps 0.01. Intervals: bootstrap "
+        "chosen beforehand on the same faces, which may flatter the correlations a little. Intervals: bootstrap "
         "over faces.",
         "folds": recipe.folds,
         "fold_seed": recipe.fold_seed,

@@ -3,10 +3,10 @@
 import pytest
 from alembic import command
 from sqlalchemy import create_engine, text
-from sqlalchemy.exc import OperationalError
 
 from shared.database.migrate import alembic_config, upgrade
 from shared.database.tables import Table
+from shared.errors import DatabaseUnavailable
 
 # Everything of a schema that matters, as Postgres itself prints it.
 DESCRIPTION = """
@@ -48,5 +48,13 @@ def test_a_migration_gives_way_instead_of_queueing(empty_database_url: str) -> N
     upgrade(empty_database_url)
     with create_engine(empty_database_url).begin() as connection:
         connection.execute(text("lock table alembic_version in access exclusive mode"))
-        with pytest.raises(OperationalError, match="lock timeout"):
+        with pytest.raises(DatabaseUnavailable, match="lock timeout"):
             upgrade(empty_database_url)
+
+
+@pytest.mark.parametrize(
+    "url", ["nonsense", "mysql://a/b", "postgresql+psycopg://nobody@127.0.0.1:9/none", "postgresql+psycopg://a:b:c@x/y"]
+)
+def test_a_wrong_address_is_a_clear_error(url: str) -> None:
+    with pytest.raises(DatabaseUnavailable):
+        upgrade(url)

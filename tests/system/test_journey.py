@@ -8,6 +8,7 @@ import httpx
 import numpy as np
 import pytest
 from PIL import Image
+
 from services.client import Facemem
 from tests.photographs import ASTRONAUT, faceless, jpeg, portraits
 from tests.system.conftest import Running, Start, wait_until
@@ -111,7 +112,7 @@ def check_pictures(client: Facemem, running: Running, image) -> None:
 
 
 def check_nothing_is_left(running: Running) -> None:
-    """When the job is over, storage holds what people are shown and the files that could not be read; queues are empty."""
+    """After the job storage holds what people are shown and the files that could not be read; queues are empty."""
     wait_until(lambda: running.scalar("select count(*) from jobs where tidied_at is null") == 0)
     kinds = sorted(key.split("/")[2] for key in running.stored())
     assert kinds == ["crops"] * 4 + ["originals"] * 2 + ["photos"] * 4
