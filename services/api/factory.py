@@ -1,5 +1,6 @@
 """Building the API."""
 
+from flask import redirect
 from flask.json.provider import DefaultJSONProvider
 from flask_openapi3 import Info, OpenAPI
 
@@ -51,6 +52,7 @@ def create_app(configured: Settings) -> OpenAPI:
     for part in (jobs, results, pictures, models, health):
         app.register_api(part.api)
     app.add_url_rule("/openapi.json", "openapi_json", lambda: app.api_doc)
+    app.add_url_rule("/", "front", lambda: redirect("/docs/swagger"))
     problems.register(app)
     return app
 

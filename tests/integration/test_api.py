@@ -230,6 +230,10 @@ def test_models_come_with_their_cards(client: FlaskClient) -> None:
     assert active["card"]
 
 
+def test_the_front_door_leads_to_the_page(client: FlaskClient) -> None:
+    assert client.get("/", follow_redirects=True).mimetype == "text/html"
+
+
 def test_the_api_describes_itself(client: FlaskClient) -> None:
     from openapi_spec_validator import validate
 
