@@ -8,12 +8,12 @@ from flask_openapi3 import APIBlueprint, Tag
 from sqlalchemy.orm import Session
 
 from services.api import submission
-from services.api.parts import parts
+from services.api.parts import Parts, parts
 from services.api.problems import Problem
 from services.api.schemas import JobOptions, JobPath, JobStatus, LinkJob
 from services.api.status import job_status
 from shared.jobs import closing
-from shared.jobs.accept import accept
+from shared.jobs.accept import NewImage, NewJob, accept
 
 api = APIBlueprint("jobs", __name__, url_prefix="/v1", abp_tags=[Tag(name="jobs", description="Submit and watch.")])
 
@@ -55,18 +55,27 @@ def submit() -> Response:
     """Send files as multipart/form-data, or links as JSON. 202 means that the job is safe: it is committed."""
     ours = parts()
     job, images = submission.read(request, ours.settings, ours.objects, ours.bundle)
-    try:
-        with ours.database.begin() as connection:
-            accept(connection, job, images)
-    except Exception:
-        submission.discard(ours.objects, images)
-        raise
+    _commit(ours, job, images)
     with Session(ours.database) as session:
         status = job_status(session, job.id)
     answer = jsonify(status.model_dump(mode="json"))
     answer.status_code = HTTPStatus.ACCEPTED
     answer.headers["Location"] = status.links["self"]
     return answer
+
+
+def _commit(ours: Parts, job: NewJob, images: list[NewImage]) -> None:
+    """Write the job. If that fails its objects go, unless COMMIT was sent already: then nobody knows, and they stay."""
+    written = False
+    try:
+        with ours.database.connect() as connection:
+            accept(connection, job, images)
+            written = True
+            connection.commit()
+    except Exception:
+        if not written:
+            submission.discard(ours.objects, job.id)
+        raise
 
 
 @api.get("/jobs/<uuid:job_id>", summary="Watch a job", responses={200: JobStatus, 404: Problem})

@@ -1,21 +1,23 @@
 """Reading a submission: the job it describes and its images, which are put into storage on the way."""
 
 import json
-from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import BinaryIO, cast
 from uuid import UUID, uuid4
 
+import structlog
 from flask import Request
 from werkzeug.datastructures import FileStorage
 
 from services.api.problems import LimitExceeded, RequestError, UnsupportedMedia
 from services.api.schemas import NAME_LENGTH, JobOptions, LinkJob
-from shared.errors import TooLarge
+from shared.errors import TooLarge, TransientError
 from shared.jobs.accept import NewImage, NewJob
 from shared.settings import Settings
 from shared.storage import keys
-from shared.storage.objects import Objects
+from shared.storage.objects import Objects, delete_prefix
+
+log = structlog.get_logger()
 
 # Objects written side by side: storage answers are waited for, not computed.
 UPLOADS_AT_ONCE = 8
@@ -79,8 +81,12 @@ def _uploads(request: Request, settings: Settings, objects: Objects, bundle: str
     files = request.files.getlist(FILES_FIELD)
     _check_number(len(files), settings)
     job_id = uuid4()
-    with ThreadPoolExecutor(UPLOADS_AT_ONCE) as threads:
-        images = list(threads.map(lambda file: _stored(file, job_id, settings, objects), files))
+    try:
+        with ThreadPoolExecutor(UPLOADS_AT_ONCE) as threads:
+            images = list(threads.map(lambda file: _stored(file, job_id, settings, objects), files))
+    except Exception:
+        discard(objects, job_id)
+        raise
     return _job(job_id, options, bundle), images
 
 
@@ -113,6 +119,9 @@ def _plain(name: str) -> str:
     return name.encode("utf-8", "replace").decode("utf-8").replace("\0", "")[:NAME_LENGTH]
 
 
-def discard(objects: Objects, images: Iterable[NewImage]) -> None:
-    """Remove the objects of a submission that was not accepted after all."""
-    objects.delete([image.original_key for image in images if image.original_key])
+def discard(objects: Objects, job_id: UUID) -> None:
+    """Remove what a submission that is not accepted has put into storage."""
+    try:
+        delete_prefix(objects, keys.originals(job_id))
+    except TransientError as error:
+        log.warning("not_discarded", job=str(job_id), error=str(error))

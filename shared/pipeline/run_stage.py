@@ -17,7 +17,7 @@ import structlog
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from shared.errors import FacememError, InternalError, TransientError
+from shared.errors import FacememError, InternalError, PermanentError, TransientError
 from shared.jobs import delivery
 from shared.jobs.delivery import Batch, ClaimedImage, Verdict
 from shared.jobs.states import ImageState, Stage
@@ -80,14 +80,19 @@ def run_stage(connections: Connections, batch: Batch, work: Work, save: Save) ->
 
 
 def _outcomes(work: Work, images: list[ClaimedImage], token: UUID) -> list[Outcome]:
-    """The work's outcomes. An error of the whole batch is each image's error; tried again, each travels alone."""
+    """The work's outcomes. An error of the whole batch is an attempt of each image; tried again, each travels alone."""
     try:
         return list(work(images, token))
-    except FacememError as error:
+    except TransientError as error:
         return [Failed(image, error) for image in images]
+    except PermanentError as error:
+        if len(images) == 1:
+            return [Failed(images[0], error)]
+        # One of them is to blame, and the others shall not end with it.
+        return [Failed(image, InternalError(f"Its batch could not be done: {error.detail}")) for image in images]
     except Exception as error:
         log.exception("stage_broke")
-        return [Failed(image, InternalError(f"{type(error).__name__}: {error}")) for image in images]
+        return [Failed(image, InternalError(f"It ended in {type(error).__name__}.")) for image in images]
 
 
 def _finish(connections: Connections, stage: Stage, token: UUID, outcomes: list[Outcome], save: Save) -> list[Batch]:

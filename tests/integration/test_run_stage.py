@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import Connection, text
 
-from shared.errors import NotAnImage, StorageUnavailable
+from shared.errors import NotAnImage, ObjectMissing, StorageUnavailable
 from shared.jobs import closing, delivery, sweep
 from shared.jobs.delivery import Batch, ClaimedImage
 from shared.jobs.states import Stage
@@ -89,6 +89,27 @@ def test_work_that_breaks_is_tried_again_one_by_one(connections: Connections, ne
     assert [(state, reason) for _, state, reason in images(connections)] == [
         ("dispatched", None),
         ("failed", "internal_error"),
+        ("dispatched", None),
+    ]
+
+
+def test_a_missing_object_fails_its_own_image_only(connections: Connections, new_job: NewJob) -> None:
+    job = new_job(images=2)
+    [batch] = let_in(connections, job)
+    orphan = batch.image_ids[0]
+
+    def work(claimed: list[ClaimedImage], token: UUID) -> list[Outcome]:
+        if any(image.id == orphan for image in claimed):
+            raise ObjectMissing("its crop is gone")
+        return [Done(image) for image in claimed]
+
+    run_stage(connections, batch, work, no_output)
+    with connections.database.begin() as connection:
+        connection.execute(text("update images set not_before = null"))
+    for again in let_in(connections, job):
+        run_stage(connections, again, work, no_output)
+    assert [(state, reason) for _, state, reason in images(connections)] == [
+        ("failed", "object_missing"),
         ("dispatched", None),
     ]
 
