@@ -7,17 +7,19 @@ one of them.
 
 import importlib
 from importlib.machinery import PathFinder
+from importlib.util import find_spec
 
 import numpy as np
 import torch
 
 
 def allow_cpu_torch() -> None:
-    """Make `import torchvision` work, with a working `torchvision.ops.nms`; changes nothing where it works already.
+    """Make `import torchvision` work, with a working `torchvision.ops.nms`.
 
+    Changes nothing where it works already, nor where torchvision is not installed: transformers then does without it.
     Call it before torchvision is first imported. Calling it again is harmless.
     """
-    if hasattr(torch.ops.torchvision, "nms") or _compiled_operators_load():
+    if find_spec("torchvision") is None or hasattr(torch.ops.torchvision, "nms") or _compiled_operators_load():
         return
     torch.library.define("torchvision::nms", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     torch.library.define("torchvision::qnms", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
