@@ -40,7 +40,16 @@ def eventually(condition: Callable[[], bool]) -> None:
 def nothing_left() -> Callable[[], bool]:
     """Asks whether all processes are gone that this test has started."""
     others = set(psutil.Process().children(recursive=True))
-    return lambda: set(psutil.Process().children(recursive=True)) <= others
+    parents = {process.pid for process in others}
+
+    def ours(process: psutil.Process) -> bool:
+        """Not one that another test's server has started meanwhile, as PostgreSQL does to tidy up."""
+        try:
+            return process not in others and process.ppid() not in parents
+        except psutil.NoSuchProcess:
+            return False
+
+    return lambda: not any(ours(process) for process in psutil.Process().children(recursive=True))
 
 
 def answers(url: str) -> bool:
