@@ -34,6 +34,15 @@ class TransientError(FacememError):
     """This may work later; the work is put back and tried again."""
 
 
+class PartUnavailable(TransientError):
+    """A part that every image needs does not answer.
+
+    That is no image's fault: images wait until it is back, however long that takes, and no attempt is counted.
+    """
+
+    code = "part_unavailable"
+
+
 # --- One image, for good -----------------------------------------------------------------------------------------
 
 
@@ -94,13 +103,22 @@ class CaptionRefused(PermanentError):
 # --- Later, perhaps ----------------------------------------------------------------------------------------------
 
 
-class StorageUnavailable(TransientError):
+class StorageUnavailable(PartUnavailable):
     """The object storage does not answer."""
 
     code = "storage_unavailable"
 
 
-class CaptionerUnavailable(TransientError):
+class BrokerUnavailable(PartUnavailable):
+    """Redis does not answer.
+
+    Check FACEMEM_BROKER_URL. Nothing is lost while it is away; work goes on when it is back.
+    """
+
+    code = "broker_unavailable"
+
+
+class CaptionerUnavailable(PartUnavailable):
     """The captioning server does not answer as it should.
 
     Start Ollama (`ollama serve`), pull the model, or set FACEMEM_CAPTIONER=describer.
@@ -109,7 +127,13 @@ class CaptionerUnavailable(TransientError):
     code = "captioner_unavailable"
 
 
-class BundleUnavailable(TransientError):
+class CaptionFailed(TransientError):
+    """The captioning server took the face, but gave no usable caption."""
+
+    code = "caption_failed"
+
+
+class BundleUnavailable(PartUnavailable):
     """No worker has the model bundle that this job was accepted with.
 
     Start workers with that bundle (FACEMEM_BUNDLE), or submit the images again for the current one.
@@ -131,6 +155,15 @@ class InternalError(TransientError):
     """
 
     code = "internal_error"
+
+
+class IllegalMove(PermanentError):
+    """A state was changed in a way that the table of moves does not have.
+
+    This is a fault of facemem; nothing was written. Please report it.
+    """
+
+    code = "illegal_move"
 
 
 # --- Setting up --------------------------------------------------------------------------------------------------

@@ -83,13 +83,18 @@ class Settings(BaseSettings):
 
     # Pace. A job holds at most `window_per_job` images between admission and its last stage.
     window_per_job: Positive = 256
-    batch_images: Positive = Field(16, le=32, description="images a message carries at most")
     tick_seconds: Seconds = Field(0.2, description="how often the dispatcher looks for work")
-    dispatch_lease_seconds: Seconds = Field(120, description="a message not delivered by then is sent again")
+    dispatch_lease_seconds: Seconds = Field(3600, description="a message not delivered by then is sent again")
+    lost_message_seconds: Seconds = Field(
+        10, description="so long may a queue be empty while images wait for its messages"
+    )
     run_lease_seconds: Seconds = Field(30, description="a worker not heard of for so long has lost its batch")
     max_run_seconds: Seconds = Field(1800, description="a batch running longer is taken from its worker")
     retry_delay_seconds: Seconds = Field(5, description="before the second attempt; doubles with each further one")
     max_attempts: Positive = Field(4, description="of one image at one stage")
+    unavailable_delay_seconds: Seconds = Field(
+        15, description="before looking again whether storage, Ollama ... is back"
+    )
 
     # Every process.
     log_format: Literal["text", "json"] = "text"

@@ -12,9 +12,6 @@ from shared.memorability.catalogue import find, shipped
 from shared.settings import Settings, settings
 from shared.storage.objects import open_objects
 
-# Fields of a multipart submission beside its files.
-FIELDS = 16
-
 ABOUT = (
     "Scores how memorable the faces in photo sets are, and shows why. "
     "The shipped model predicts how memorable people *judge* a face to be; it learned from ratings of synthetic faces."
@@ -39,7 +36,6 @@ def create_app(configured: Settings) -> OpenAPI:
         validation_error_callback=problems.invalid,
     )
     app.config["MAX_CONTENT_LENGTH"] = configured.max_submission_bytes
-    app.config["MAX_FORM_PARTS"] = configured.max_files_per_job + FIELDS
     app.json = _InOrder(app)
     active = find(configured.bundle, configured.bundle_digest)
     app.extensions["facemem"] = Parts(

@@ -55,23 +55,24 @@ def submit() -> Response:
     """Send files as multipart/form-data, or links as JSON. 202 means that the job is safe: it is committed."""
     ours = parts()
     job, images = submission.read(request, ours.settings, ours.objects, ours.bundle)
-    _commit(ours, job, images)
-    with Session(ours.database) as session:
-        status = job_status(session, job.id)
+    status = _commit(ours, job, images)
     answer = jsonify(status.model_dump(mode="json"))
     answer.status_code = HTTPStatus.ACCEPTED
     answer.headers["Location"] = status.links["self"]
     return answer
 
 
-def _commit(ours: Parts, job: NewJob, images: list[NewImage]) -> None:
+def _commit(ours: Parts, job: NewJob, images: list[NewImage]) -> JobStatus:
     """Write the job. If that fails its objects go, unless COMMIT was sent already: then nobody knows, and they stay."""
     written = False
     try:
         with ours.database.connect() as connection:
             accept(connection, job, images)
+            # Before COMMIT: whatever fails after it would make a client submit again what is accepted already.
+            status = job_status(Session(connection), job.id)
             written = True
             connection.commit()
+            return status
     except Exception:
         if not written:
             submission.discard(ours.objects, job.id)

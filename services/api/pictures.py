@@ -1,4 +1,7 @@
-"""Photos, crops and heat maps as images. None of them carries metadata of the original."""
+"""Photos, crops and heat maps as images. None of them carries metadata of the original.
+
+Storage is read after the session has ended: connections to the database are few, and storage may take its time.
+"""
 
 from http import HTTPStatus
 from io import BytesIO
@@ -38,7 +41,8 @@ def photo(path: ImagePath) -> Response:
         image = session.get(Image, path.image_id)
         if image is None or image.photo_key is None:
             raise NotFound(f"There is no photo of image {path.image_id}.")
-        return _picture(parts().objects.get(image.photo_key), "image/jpeg")
+        key = image.photo_key
+    return _picture(parts().objects.get(key), "image/jpeg")
 
 
 @api.get("/faces/<int:face_id>/crop", summary="See a face", responses=_responses("image/jpeg"))
@@ -48,7 +52,8 @@ def crop(path: FacePath) -> Response:
         face = session.get(Face, path.face_id)
         if face is None:
             raise NotFound(f"There is no face {path.face_id}.")
-        return _picture(parts().objects.get(face.crop_key), "image/jpeg")
+        key = face.crop_key
+    return _picture(parts().objects.get(key), "image/jpeg")
 
 
 @api.get(
@@ -61,5 +66,5 @@ def heatmap(path: FacePath) -> Response:
     with Session(parts().database) as session:
         why = explanation(session, path.face_id)
         regions = matrix(why.contributions, why).sum(axis=0).reshape(why.rows, why.columns)
-        face = session.get_one(Face, path.face_id)
-        return _picture(overlay(parts().objects.get(face.crop_key), regions), "image/png")
+        key = session.get_one(Face, path.face_id).crop_key
+    return _picture(overlay(parts().objects.get(key), regions), "image/png")

@@ -6,12 +6,12 @@ from typing import Any
 import structlog
 from flask import Flask, Response, jsonify, make_response
 from flask_openapi3 import OpenAPI
-from kombu.exceptions import OperationalError as BrokerError
 from pydantic import BaseModel, Field, ValidationError
 from sqlalchemy.exc import OperationalError as DatabaseError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
-from shared.errors import FacememError, TransientError
+from shared.errors import FacememError, ObjectMissing, TransientError
 
 log = structlog.get_logger()
 
@@ -65,6 +65,12 @@ class LimitExceeded(RequestError):
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 
 
+class InvalidSubmission(RequestError):
+    """The submission is not what this service can read."""
+
+    code = "invalid_submission"
+
+
 class UnsupportedMedia(RequestError):
     """Send images as multipart/form-data, or links as application/json."""
 
@@ -113,15 +119,23 @@ def register(app: OpenAPI | Flask) -> None:
     def http(error: HTTPException) -> Response:
         status = error.code or 500
         code = HTTPStatus(status).phrase.lower().replace(" ", "_").replace("-", "_")
-        return _problem(status, code, error.description or HTTPStatus(status).phrase)
+        answer = _problem(status, code, error.description or HTTPStatus(status).phrase)
+        # What the status obliges us to tell, such as Allow; the body and what describes it are ours.
+        answer.headers.extend(each for each in error.get_headers() if not each[0].lower().startswith("content-"))
+        return answer
+
+    @app.errorhandler(ObjectMissing)
+    def gone(error: ObjectMissing) -> Response:
+        log.warning("object_missing", error=error.detail)
+        return _problem(HTTPStatus.NOT_FOUND, NotFound.code, "This is no longer in storage.")
 
     @app.errorhandler(DatabaseError)
-    @app.errorhandler(BrokerError)
+    @app.errorhandler(NoConnectionFree)
     @app.errorhandler(TransientError)
     def unavailable(error: Exception) -> Response:
         log.error("part_unavailable", error=str(error))
-        code = getattr(error, "code", None) if isinstance(error, TransientError) else "temporarily_unavailable"
-        return _problem(503, code or "temporarily_unavailable", "A part of the service does not answer; try again.")
+        code = error.code if isinstance(error, TransientError) else "temporarily_unavailable"
+        return _problem(503, code, "A part of the service does not answer; try again.")
 
     @app.errorhandler(Exception)
     def broken(error: Exception) -> Response:

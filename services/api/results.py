@@ -8,7 +8,7 @@ import numpy as np
 from flask import url_for
 from flask_openapi3 import APIBlueprint, Tag
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 
 from services.api import schemas
 from services.api.parts import parts
@@ -83,7 +83,9 @@ def _images(session: Session, images: Iterable[Image]) -> list[schemas.ImageResu
     ids = [image.id for image in images]
     faces: dict[int, list[schemas.FaceResult]] = defaultdict(list)
     query = select(Face, Explanation).join(Explanation, isouter=True).where(Face.image_id.in_(ids))
-    for face, why in session.execute(query.order_by(Face.image_id, Face.position)):
+    # The attention is as large as all the rest, and only `explain` shows it.
+    query = query.options(defer(Explanation.attention)).order_by(Face.image_id, Face.position)
+    for face, why in session.execute(query):
         faces[face.image_id].append(_face(face, why))
     attempts: dict[int, list[schemas.FailedAttempt]] = defaultdict(list)
     for each in session.scalars(select(Attempt).where(Attempt.image_id.in_(ids)).order_by(Attempt.id)):

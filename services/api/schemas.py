@@ -10,6 +10,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from shared.jobs.states import ImageState, JobState, Stage
 
 NAME_LENGTH = 200
+# Read into memory before they are counted against `max_files_per_job`, so there has to be an end.
+MAX_LINKS = 100_000
 LINK_LENGTH = 2048
 # Metadata is echoed with every answer, so it has to stay small.
 METADATA_BYTES = 16_384
@@ -78,7 +80,7 @@ class JobOptions(BaseModel):
 class LinkJob(JobOptions):
     """A job whose images are fetched by their links."""
 
-    images: list[Link]
+    images: list[Link] = Field(max_length=MAX_LINKS)
 
 
 class BundleName(BaseModel):

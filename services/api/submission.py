@@ -1,34 +1,35 @@
 """Reading a submission: the job it describes and its images, which are put into storage on the way."""
 
 import json
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from typing import BinaryIO, cast
 from uuid import UUID, uuid4
 
 import structlog
 from flask import Request
-from werkzeug.datastructures import FileStorage
+from werkzeug.exceptions import HTTPException
 
-from services.api.problems import LimitExceeded, RequestError, UnsupportedMedia
+from services.api.multipart import CHUNK_BYTES, SentField, SentFile, parts
+from services.api.problems import InvalidSubmission, LimitExceeded, UnsupportedMedia
 from services.api.schemas import NAME_LENGTH, JobOptions, LinkJob
 from shared.errors import TooLarge, TransientError
 from shared.jobs.accept import NewImage, NewJob
-from shared.settings import Settings
+from shared.settings import MIB, Settings
 from shared.storage import keys
 from shared.storage.objects import Objects, delete_prefix
 
 log = structlog.get_logger()
 
-# Objects written side by side: storage answers are waited for, not computed.
+# Objects written side by side: storage answers are waited for, not computed. No more files are open than these and one.
 UPLOADS_AT_ONCE = 8
 # The multipart field that carries the images.
 FILES_FIELD = "images"
-
-
-class InvalidSubmission(RequestError):
-    """The submission is not what this service can read."""
-
-    code = "invalid_submission"
+# Fields beside the files. There are fewer; the rest is for the answer that names the unknown ones.
+MAX_FIELDS = 16
+# A submission of links is read into memory as a whole.
+MAX_LINKS_BYTES = 32 * MIB
 
 
 def read(request: Request, settings: Settings, objects: Objects, bundle: str) -> tuple[NewJob, list[NewImage]]:
@@ -36,11 +37,22 @@ def read(request: Request, settings: Settings, objects: Objects, bundle: str) ->
 
     Raises RequestError for what cannot be read or is too much, ValidationError for fields that do not fit.
     """
-    if request.mimetype == "multipart/form-data":
-        return _uploads(request, settings, objects, bundle)
-    if request.mimetype == "application/json":
-        return _links(request, settings, bundle)
-    raise UnsupportedMedia
+    try:
+        if request.mimetype == "multipart/form-data":
+            return _uploads(request, settings, objects, bundle)
+        if request.mimetype == "application/json":
+            return _links(request, settings, bundle)
+        raise UnsupportedMedia
+    except Exception:
+        _drop_rest(request)
+        raise
+
+
+def _drop_rest(request: Request) -> None:
+    """Read what is still being sent: most clients listen for an answer only after they have sent everything."""
+    with suppress(HTTPException):  # Too long, or hung up: the error that brought us here says more.
+        while request.stream.read(CHUNK_BYTES):
+            pass
 
 
 def _job(job_id: UUID, options: JobOptions, bundle: str) -> NewJob:
@@ -62,7 +74,7 @@ def _check_number(number: int, settings: Settings) -> None:
 
 
 def _links(request: Request, settings: Settings, bundle: str) -> tuple[NewJob, list[NewImage]]:
-    body = LinkJob.model_validate_json(request.get_data())
+    body = LinkJob.model_validate_json(_json(request))
     _check_number(len(body.images), settings)
     images = [
         NewImage(name=link.name or link.url, source_url=link.url, client_metadata=link.metadata) for link in body.images
@@ -70,48 +82,83 @@ def _links(request: Request, settings: Settings, bundle: str) -> tuple[NewJob, l
     return _job(uuid4(), body, bundle), images
 
 
+def _json(request: Request) -> bytearray:
+    content = bytearray()
+    while chunk := request.stream.read(CHUNK_BYTES):
+        content += chunk
+        if len(content) > MAX_LINKS_BYTES:
+            raise LimitExceeded(
+                f"A submission of links may have {MAX_LINKS_BYTES:,} bytes; split it into several jobs.",
+                limit="max_links_bytes",
+                maximum=MAX_LINKS_BYTES,
+            )
+    return content
+
+
 # --- Files -------------------------------------------------------------------------------------------------------
 
 
 def _uploads(request: Request, settings: Settings, objects: Objects, bundle: str) -> tuple[NewJob, list[NewImage]]:
-    options = _options(request)
-    unknown = set(request.files) - {FILES_FIELD}
-    if unknown:
-        raise InvalidSubmission(f"Send files in the field {FILES_FIELD!r}, not {', '.join(sorted(unknown))!r}.")
-    files = request.files.getlist(FILES_FIELD)
-    _check_number(len(files), settings)
+    boundary = request.mimetype_params.get("boundary", "").encode(errors="replace")
+    if not boundary:
+        raise InvalidSubmission("The Content-Type names no boundary; it must be the one that parts the body.")
     job_id = uuid4()
     try:
-        with ThreadPoolExecutor(UPLOADS_AT_ONCE) as threads:
-            images = list(threads.map(lambda file: _stored(file, job_id, settings, objects), files))
+        fields, images = _received(request, boundary, job_id, settings, objects)
+        if not images:
+            raise InvalidSubmission(f"Send at least one file, with its file name, in the field {FILES_FIELD!r}.")
+        return _job(job_id, _options(fields), bundle), images
     except Exception:
         discard(objects, job_id)
         raise
-    return _job(job_id, options, bundle), images
 
 
-def _options(request: Request) -> JobOptions:
+def _received(
+    request: Request, boundary: bytes, job_id: UUID, settings: Settings, objects: Objects
+) -> tuple[dict[str, str], list[NewImage]]:
+    """The fields, and the images in their order. Files go into storage while the next ones arrive."""
+    fields: dict[str, str] = {}
+    images: list[NewImage] = []
+    under_way: deque[Future[NewImage]] = deque()
+    with ThreadPoolExecutor(UPLOADS_AT_ONCE) as threads:
+        for part in parts(request.stream, boundary, settings.max_file_bytes):
+            if isinstance(part, SentField):
+                fields.setdefault(part.name, part.value)
+                if len(fields) > MAX_FIELDS:
+                    raise InvalidSubmission(f"The form has more than {MAX_FIELDS} fields beside its files.")
+                continue
+            # Before any check: from here on the thread closes the file, whatever happens.
+            under_way.append(threads.submit(_stored, part, job_id, settings, objects))
+            if part.name != FILES_FIELD:
+                raise InvalidSubmission(f"Send files in the field {FILES_FIELD!r}, not {part.name!r}.")
+            _check_number(len(images) + len(under_way), settings)
+            if len(under_way) > UPLOADS_AT_ONCE:
+                images.append(under_way.popleft().result())
+        images += [each.result() for each in under_way]
+    return fields, images
+
+
+def _options(sent: dict[str, str]) -> JobOptions:
     """The fields beside the files. `metadata` is JSON text, the others are plain."""
-    fields: dict[str, object] = dict(request.form.items())
-    if "metadata" in fields:
+    fields: dict[str, object] = dict(sent)
+    if "metadata" in sent:
         try:
-            fields["metadata"] = json.loads(str(fields["metadata"]))
+            fields["metadata"] = json.loads(sent["metadata"])
         except (ValueError, RecursionError) as error:
             raise InvalidSubmission(f"The field 'metadata' is not JSON: {error}") from error
     return JobOptions.model_validate(fields)
 
 
-def _stored(file: FileStorage, job_id: UUID, settings: Settings, objects: Objects) -> NewImage:
+def _stored(file: SentFile, job_id: UUID, settings: Settings, objects: Objects) -> NewImage:
     """One uploaded file. One that is too large is an image that failed; it does not fail its neighbours."""
     name = _plain(file.filename or "unnamed")
-    size = file.stream.seek(0, 2)
-    file.stream.seek(0)
-    if size > settings.max_file_bytes:
-        error = TooLarge(f"The file has {size:,} bytes; this service accepts {settings.max_file_bytes:,}.")
-        return NewImage(name=name, rejected=error)
-    key = keys.original(job_id, uuid4())
-    objects.put(key, cast(BinaryIO, file.stream))
-    return NewImage(name=name, original_key=key)
+    with file.content as content:
+        if file.size > settings.max_file_bytes:
+            error = TooLarge(f"The file has {file.size:,} bytes; this service accepts {settings.max_file_bytes:,}.")
+            return NewImage(name=name, rejected=error)
+        key = keys.original(job_id, uuid4())
+        objects.put(key, cast(BinaryIO, content))
+        return NewImage(name=name, original_key=key)
 
 
 def _plain(name: str) -> str:

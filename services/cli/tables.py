@@ -9,7 +9,7 @@ from rich.text import Text
 
 from services.api.schemas import FaceResult, ImageResult, JobStatus, Word
 from services.cli.terminal import plain
-from services.client.wording import contribution, ordinal, why_no_score
+from services.client.wording import contribution, heaviest, ordinal, why_no_score
 
 WORDS = 3
 
@@ -38,7 +38,7 @@ def _cells(face: FaceResult) -> tuple[Text, ...]:
         Text(str(face.face)),
         Text.assemble((f"{face.score:.2f}", "bold"), (f" ± {face.uncertainty or 0:.2f}", "dim")),
         Text(ordinal(face.percentile or 0)),
-        Text("  ").join(_word(word) for word in (face.words or [])[:WORDS]),
+        Text("  ").join(_word(word) for word in heaviest(face.words, WORDS)),
         Text(plain(face.caption or "")),
     )
 

@@ -5,6 +5,13 @@ from collections.abc import Iterable
 from services.api.schemas import ImageResult, Model, Word
 from shared.jobs.states import ImageState
 
+# fmt: off
+FUNCTION_WORDS = frozenset({
+    "a", "an", "and", "are", "as", "at", "be", "below", "but", "by", "for", "from", "has", "have", "if", "in", "is",
+    "it", "its", "of", "on", "or", "some", "that", "the", "their", "there", "this", "to", "under", "very", "which",
+    "with",
+})
+# fmt: on
 WHY_NO_SCORE = {
     "no_face": "No face was found.",
     ImageState.CANCELLED: "The job was cancelled before its turn.",
@@ -24,9 +31,26 @@ def ordinal(percentile: float) -> str:
     return f"{whole}{ending}"
 
 
+def heaviest(words: Iterable[Word] | None, number: int) -> list[Word]:
+    """The words that weigh most, without those that only hold a sentence together and without repeating one.
+
+    They weigh something too, and `words` of the API has them all; but "if -0.010" tells people nothing.
+    """
+    told: dict[str, Word] = {}
+    for word in words or ():
+        bare = _bare(word).lower()
+        if bare and bare not in FUNCTION_WORDS:
+            told.setdefault(bare, word)
+    return list(told.values())[:number]
+
+
 def contribution(word: Word) -> str:
     """A word without the punctuation around it, and what it adds."""
-    return f"{word.text.strip('.,;:!?()')} {word.contribution:+.3f}"
+    return f"{_bare(word)} {word.contribution:+.3f}"
+
+
+def _bare(word: Word) -> str:
+    return word.text.strip(".,;:!?()")
 
 
 def about(models: Iterable[Model], digest: str) -> str:

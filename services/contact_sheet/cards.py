@@ -5,7 +5,7 @@ from io import BytesIO
 from PIL import Image, ImageDraw, ImageOps
 
 from services.api.schemas import FaceResult, Word
-from services.client.wording import contribution, ordinal, why_no_score
+from services.client.wording import contribution, heaviest, ordinal, why_no_score
 from services.contact_sheet.content import SheetFace, SheetImage
 from services.contact_sheet.ink import CARD, FAINT, INK, LOWERING, RAISING, SMOOTH, SOFT, bar, chip, rounded, text
 from services.contact_sheet.layout import beside, card, ends, flow, grid, stack
@@ -70,7 +70,7 @@ def _face(face: SheetFace, width: int, *, numbered: bool = False) -> Image.Image
     heatmap = _opened(face.heatmap).resize((side, side), Image.Resampling.LANCZOS)
     pictures = beside([rounded(crop, PICTURE_RADIUS), rounded(heatmap, PICTURE_RADIUS)], GAP)
     pieces = [pictures, _score(result, width), bar((width, 8), INK, (result.percentile or 0) / 100)]
-    chips = [_word(word, width) for word in (result.words or [])[:WORDS]]
+    chips = [_word(word, width) for word in heaviest(result.words, WORDS)]
     chips += [chip(flag, 17, SOFT, width) for flag in result.flags]
     if chips:
         pieces.append(flow(chips, width, 8))

@@ -196,8 +196,9 @@ def _config(recipe: Recipe, scores: np.ndarray, interval: dict[str, float]) -> d
 def _protocol(recipe: Recipe) -> dict[str, Any]:
     return {
         "meaning": f"{recipe.folds}-fold cross-validation over faces: every score below is that of a face whose fold "
-        "was held out of everything that was fitted, standardisation included. The sizes of O-Net's pictures were "
-        "chosen beforehand on the same faces, which may flatter the correlations a little. Intervals: bootstrap "
+        "was held out of everything that training fits, standardisation included. The sizes of O-Net's pictures were "
+        "chosen beforehand on the same faces, and the describer's scales were fitted to them and to their other "
+        "ratings, though never to `memorable`; both may flatter the correlations a little. Intervals: bootstrap "
         "over faces.",
         "folds": recipe.folds,
         "fold_seed": recipe.fold_seed,

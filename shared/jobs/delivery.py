@@ -39,14 +39,21 @@ class ClaimedImage:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of an image in a run: its next state, at which stage, and why if it did not simply go on."""
+    """What became of an image in a run: its next state, at which stage, and why if it did not simply go on.
+
+    batch_id: of the message that will name it, if it goes on.
+    delay: seconds before it may be let in again, if it is to be tried again.
+    counted: whether the run counts as an attempt.
+    """
 
     image_id: int
     stage: Stage
     state: ImageState
     reason: str | None = None
     detail: str | None = None
+    batch_id: UUID | None = None
     delay: float = 0
+    counted: bool = True
 
 
 # --- The door: ready -> dispatched -------------------------------------------------------------------------------
@@ -113,49 +120,49 @@ def claim(connection: Connection, batch: Batch, token: UUID, lease_seconds: floa
     ]
 
 
-def renew(connection: Connection, token: UUID, lease_seconds: float) -> int:
+def renew(connection: Connection, image_ids: Sequence[int], token: UUID, lease_seconds: float) -> int:
     """Keep a running batch. Returns how many images are still held: 0 tells the worker that it lost them."""
     return connection.execute(
         text("""
             update images set lease_expires_at = now() + make_interval(secs => :lease)
-            where lease_token = :token and state = 'running'
+            where id = any(:ids) and lease_token = :token and state = 'running'
         """),
-        {"token": token, "lease": lease_seconds},
+        {"ids": list(image_ids), "token": token, "lease": lease_seconds},
     ).rowcount
 
 
-def held(connection: Connection, token: UUID) -> set[int]:
-    """The images that `token` still holds, locked until the transaction ends: only their outputs may be written."""
+def held(connection: Connection, image_ids: Sequence[int], token: UUID) -> set[int]:
+    """Those that `token` still holds, locked until the transaction ends: only their outputs may be written."""
     rows = connection.execute(
-        text("select id from images where lease_token = :token and state = 'running' for update"), {"token": token}
+        text("""
+            select id from images where id = any(:ids) and lease_token = :token and state = 'running'
+            order by id for update
+        """),
+        {"ids": list(image_ids), "token": token},
     )
     return set(rows.scalars())
 
 
-def conclude(
-    connection: Connection, token: UUID, verdicts: Iterable[Verdict], batch_id: UUID, lease_seconds: float
-) -> list[int]:
-    """Move running images to what became of them. Returns the ids that go on to the next stage as batch `batch_id`."""
-    verdicts = list(verdicts)
+def conclude(connection: Connection, token: UUID, verdicts: Sequence[Verdict], lease_seconds: float) -> list[Batch]:
+    """Move running images to what became of them. Returns the batches in which they go on to the next stage."""
     moved = move(
         connection,
         """
         update images set stage = verdict.stage, state = verdict.state,
-            reason = case when verdict.state in ('failed', 'skipped') then verdict.reason end,
-            detail = case when verdict.state in ('failed', 'skipped') then verdict.detail end,
-            attempt = case when verdict.state = 'dispatched' then 0 else attempt end,
+            reason = verdict.reason, detail = verdict.detail,
+            attempt = case when verdict.state = 'dispatched' then 0 when verdict.counted then attempt
+                else attempt - 1 end,
             not_before = case when verdict.state = 'ready' then now() + make_interval(secs => verdict.delay) end,
-            batch_id = case when verdict.state = 'dispatched' then cast(:batch as uuid) end,
-            lease_token = null,
+            batch_id = verdict.batch_id, lease_token = null,
             lease_expires_at = case when verdict.state = 'dispatched' then now() + make_interval(secs => :lease) end,
             finished_at = case when verdict.state = any(:final) then now() end
         from unnest(cast(:ids as bigint[]), cast(:stages as text[]), cast(:states as text[]), cast(:reasons as text[]),
-                cast(:details as text[]), cast(:delays as double precision[]))
-            as verdict (id, stage, state, reason, detail, delay)
+                cast(:details as text[]), cast(:batches as uuid[]), cast(:delays as double precision[]),
+                cast(:counted as boolean[]))
+            as verdict (id, stage, state, reason, detail, batch_id, delay, counted)
         where images.id = verdict.id and images.state = 'running' and images.lease_token = :token
         """,
         token=token,
-        batch=batch_id,
         lease=lease_seconds,
         final=[str(state) for state in FINAL],
         ids=[verdict.image_id for verdict in verdicts],
@@ -163,9 +170,15 @@ def conclude(
         states=[str(verdict.state) for verdict in verdicts],
         reasons=[verdict.reason for verdict in verdicts],
         details=[verdict.detail for verdict in verdicts],
+        batches=[verdict.batch_id for verdict in verdicts],
         delays=[float(verdict.delay) for verdict in verdicts],
+        counted=[verdict.counted for verdict in verdicts],
     )
-    return [row.id for row in moved if row.state == ImageState.DISPATCHED]
+    going_on: dict[tuple[Stage, UUID], list[int]] = {}
+    for row in moved:
+        if row.state == ImageState.DISPATCHED:
+            going_on.setdefault((Stage(row.stage), row.batch_id), []).append(row.id)
+    return [Batch(stage, batch_id, tuple(ids)) for (stage, batch_id), ids in going_on.items()]
 
 
 def record_attempts(connection: Connection, failures: Iterable[tuple[int, Stage, int, str, str | None]]) -> None:

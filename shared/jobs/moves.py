@@ -9,6 +9,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, text
 
+from shared.errors import IllegalMove
+from shared.jobs.states import IMAGE_MOVES, ImageState
+
 # An UPDATE of images goes in; the moved rows come out, and the counters have changed by exactly those rows. The
 # counters are touched in a fixed order, so that two such statements never wait for each other.
 _COUNTED = """
@@ -32,5 +35,12 @@ select * from moved order by id
 
 
 def move(connection: Connection, update: str, **values: Any) -> Sequence[Row[Any]]:
-    """Run one UPDATE of images, counting what it moves. Returns the moved rows as they are now."""
-    return connection.execute(text(_COUNTED.format(update=update)), values).all()
+    """Run one UPDATE of images, counting what it moves. Returns the moved rows as they are now.
+
+    Raises IllegalMove, and so undoes it, if the UPDATE made a move that `IMAGE_MOVES` does not have.
+    """
+    moved = connection.execute(text(_COUNTED.format(update=update)), values).all()
+    for row in moved:
+        if row.state not in IMAGE_MOVES[ImageState(row.from_state)]:
+            raise IllegalMove(f"Image {row.id} was moved from {row.from_state} to {row.state}.")
+    return moved

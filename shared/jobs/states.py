@@ -51,7 +51,6 @@ class ImageState(StrEnum):
 
 FINAL = frozenset({ImageState.SUCCEEDED, ImageState.SKIPPED, ImageState.FAILED, ImageState.CANCELLED})
 IN_FLIGHT = frozenset({ImageState.DISPATCHED, ImageState.RUNNING})
-UNFINISHED = frozenset(ImageState) - FINAL
 
 IMAGE_MOVES: dict[ImageState, frozenset[ImageState]] = {
     ImageState.READY: frozenset({ImageState.DISPATCHED, ImageState.CANCELLED}),
@@ -84,10 +83,3 @@ class JobState(StrEnum):
 
     CANCELLED = "cancelled"
     """Withdrawn by the client; finished images keep their results."""
-
-
-JOB_MOVES: dict[JobState, frozenset[JobState]] = {
-    JobState.RUNNING: frozenset({JobState.COMPLETED, JobState.CANCELLED}),
-    JobState.COMPLETED: frozenset(),
-    JobState.CANCELLED: frozenset(),
-}

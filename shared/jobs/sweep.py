@@ -4,6 +4,7 @@ from sqlalchemy import Connection
 
 from shared.jobs.delivery import record_attempts
 from shared.jobs.moves import move
+from shared.jobs.states import Stage
 
 
 def take_back_undelivered(connection: Connection) -> int:
@@ -21,6 +22,29 @@ def take_back_undelivered(connection: Connection) -> int:
     )
 
 
+def take_back_unrung(connection: Connection, stage: Stage, waited: float, lease_seconds: float) -> int:
+    """dispatched -> ready at one stage where the message was sent more than `waited` seconds ago.
+
+    For when it is known that no message waits in the stage's queue. `lease_seconds` is the lease they were sent with.
+    """
+    return len(
+        move(
+            connection,
+            """
+            update images set state = 'ready', batch_id = null, lease_expires_at = null
+            where id in (
+                select id from images
+                where state = 'dispatched' and stage = :stage
+                and lease_expires_at < now() + make_interval(secs => :left)
+                for update skip locked)
+            and state = 'dispatched'
+            """,
+            stage=stage,
+            left=lease_seconds - waited,
+        )
+    )
+
+
 def take_back_lost(connection: Connection, max_attempts: int) -> int:
     """running -> ready, or failed (`worker_lost`) after the last attempt, where the worker went silent."""
     lost = move(
@@ -28,7 +52,7 @@ def take_back_lost(connection: Connection, max_attempts: int) -> int:
         """
         update images set state = case when attempt >= :max then 'failed' else 'ready' end,
             reason = case when attempt >= :max then 'worker_lost' end,
-            detail = case when attempt >= :max then 'Its worker died each time it was tried.' end,
+            detail = case when attempt >= :max then 'Its worker was lost at the last attempt that it had.' end,
             finished_at = case when attempt >= :max then now() end,
             batch_id = null, lease_token = null, lease_expires_at = null
         where id in (

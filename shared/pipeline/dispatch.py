@@ -5,8 +5,11 @@ from collections.abc import Iterable
 import structlog
 from celery import Celery
 from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
 
+from shared.errors import BrokerUnavailable
 from shared.jobs.delivery import Batch
+from shared.jobs.states import Stage
 from shared.pipeline.stages import PLANS
 
 log = structlog.get_logger()
@@ -27,3 +30,15 @@ def send(celery: Celery, batches: Iterable[Batch]) -> None:
             )
         except OperationalError as error:
             log.warning("message_not_sent", stage=batch.stage, batch=str(batch.id), error=str(error))
+
+
+def waiting_messages(celery: Celery, stage: Stage) -> int:
+    """How many messages wait in a stage's queue; those that a worker has in hand are not among them.
+
+    Raises BrokerUnavailable.
+    """
+    try:
+        with celery.connection_or_acquire() as connection:
+            return connection.default_channel.client.llen(str(stage))
+    except (OperationalError, RedisError, OSError) as error:
+        raise BrokerUnavailable(f"Redis does not answer: {error}") from error

@@ -5,9 +5,7 @@ storage, and write objects whose keys carry the token. `save` writes the outputs
 one transaction, in which only images still held by this delivery's token are touched; messages go out after COMMIT.
 """
 
-import threading
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any
@@ -15,14 +13,17 @@ from uuid import UUID, uuid4
 
 import structlog
 from sqlalchemy import Connection
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError
 
-from shared.errors import FacememError, InternalError, PermanentError, TransientError
+from shared.errors import FacememError, InternalError, PartUnavailable, PermanentError, TransientError
 from shared.jobs import delivery
 from shared.jobs.delivery import Batch, ClaimedImage, Verdict
 from shared.jobs.states import ImageState, Stage
 from shared.pipeline.connections import Connections
 from shared.pipeline.dispatch import send
+from shared.pipeline.lease import renewed
+from shared.pipeline.stages import PLANS
+from shared.settings import Settings
 
 log = structlog.get_logger()
 
@@ -61,7 +62,7 @@ Save = Callable[[Connection, list[Done | Skipped]], None]
 def run_stage(connections: Connections, batch: Batch, work: Work, save: Save) -> None:
     """Do one delivered batch. A message that has nothing to claim any more is ignored.
 
-    Raises SQLAlchemyError when Postgres is away; then nothing was saved, and the lease brings the images back.
+    Raises OperationalError when Postgres is away; then nothing was saved, and the lease brings the images back.
     """
     settings = connections.settings
     token = uuid4()
@@ -72,9 +73,9 @@ def run_stage(connections: Connections, batch: Batch, work: Work, save: Save) ->
         return
     started = monotonic()
     with structlog.contextvars.bound_contextvars(stage=batch.stage, batch=str(batch.id), job=str(images[0].job_id)):
-        with _renewed(connections, token):
+        with renewed(connections, [image.id for image in images], token):
             outcomes = _outcomes(work, images, token)
-        following = _finish(connections, batch.stage, token, outcomes, save)
+            following = _finish(connections, batch.stage, token, outcomes, save)
         send(connections.celery, following)
         log.info("batch_done", images=len(images), seconds=round(monotonic() - started, 3))
 
@@ -96,66 +97,64 @@ def _outcomes(work: Work, images: list[ClaimedImage], token: UUID) -> list[Outco
 
 
 def _finish(connections: Connections, stage: Stage, token: UUID, outcomes: list[Outcome], save: Save) -> list[Batch]:
-    """Write everything in one transaction. Returns the batch that goes on, if any."""
+    """Write everything, and return the batches that go on. Outputs that cannot be written fail their images."""
+    try:
+        return _write(connections, stage, token, outcomes, save)
+    except OperationalError:
+        raise
+    except Exception as error:
+        log.exception("save_broke")
+        broken = InternalError(f"Its results could not be saved: {type(error).__name__}.")
+        return _write(connections, stage, token, [Failed(outcome.image, broken) for outcome in outcomes], save)
+
+
+def _write(connections: Connections, stage: Stage, token: UUID, outcomes: list[Outcome], save: Save) -> list[Batch]:
+    """Outputs, states, counters and failed attempts in one transaction, for the images that are still held."""
     settings = connections.settings
-    following = stage.following
     with connections.database.begin() as connection:
-        held = delivery.held(connection, token)
+        held = delivery.held(connection, [outcome.image.id for outcome in outcomes], token)
         mine = [outcome for outcome in outcomes if outcome.image.id in held]
         if len(mine) < len(outcomes):
             log.warning("fenced", images=len(outcomes) - len(mine))
         save(connection, [outcome for outcome in mine if not isinstance(outcome, Failed)])
-        verdicts = [_verdict(outcome, stage, settings.max_attempts, settings.retry_delay_seconds) for outcome in mine]
-        batch_id = uuid4()
-        ids = delivery.conclude(connection, token, verdicts, batch_id, settings.dispatch_lease_seconds)
+        verdicts = _verdicts(stage, mine, settings)
+        following = delivery.conclude(connection, token, verdicts, settings.dispatch_lease_seconds)
         delivery.record_attempts(
             connection,
             (
                 (outcome.image.id, stage, outcome.image.attempt, outcome.error.code, outcome.error.detail)
                 for outcome in mine
-                if isinstance(outcome, Failed)
+                if isinstance(outcome, Failed) and not isinstance(outcome.error, PartUnavailable)
             ),
         )
-    return [Batch(following, batch_id, tuple(ids))] if following and ids else []
+    return following
 
 
-def _verdict(outcome: Outcome, stage: Stage, max_attempts: int, delay: float) -> Verdict:
-    """What the database is to be told of an outcome."""
+def _verdicts(stage: Stage, outcomes: list[Outcome], settings: Settings) -> list[Verdict]:
+    """What the database is to be told. Images that go on are cut into batches of the next stage's size."""
+    ended = [_ended(outcome, stage, settings) for outcome in outcomes if not isinstance(outcome, Done)]
+    done = [outcome.image.id for outcome in outcomes if isinstance(outcome, Done)]
+    following = stage.following
+    if following is None:
+        return ended + [Verdict(image_id, stage, ImageState.SUCCEEDED) for image_id in done]
+    size = PLANS[following].batch_images
+    batch_ids = [uuid4() for _ in done[::size]]
+    return ended + [
+        Verdict(image_id, following, ImageState.DISPATCHED, batch_id=batch_ids[place // size])
+        for place, image_id in enumerate(done)
+    ]
+
+
+def _ended(outcome: Skipped | Failed, stage: Stage, settings: Settings) -> Verdict:
+    """The verdict on an image that does not go on from here, or not yet."""
     image = outcome.image
-    match outcome:
-        case Done() if stage.following:
-            return Verdict(image.id, stage.following, ImageState.DISPATCHED)
-        case Done():
-            return Verdict(image.id, stage, ImageState.SUCCEEDED)
-        case Skipped():
-            return Verdict(image.id, stage, ImageState.SKIPPED, outcome.reason, outcome.detail)
-        case Failed() if isinstance(outcome.error, TransientError) and image.attempt < max_attempts:
-            return Verdict(image.id, stage, ImageState.READY, delay=delay * 2 ** (image.attempt - 1))
-        case Failed():
-            return Verdict(image.id, stage, ImageState.FAILED, outcome.error.code, outcome.error.detail)
-
-
-@contextmanager
-def _renewed(connections: Connections, token: UUID) -> Iterator[None]:
-    """Renew the lease from a thread while the body runs, for at most `max_run_seconds`: a stuck batch is taken back."""
-    settings = connections.settings
-    over = threading.Event()
-    deadline = monotonic() + settings.max_run_seconds
-
-    def renew() -> None:
-        while not over.wait(settings.run_lease_seconds / 3) and monotonic() < deadline:
-            try:
-                with connections.database.begin() as connection:
-                    if not delivery.renew(connection, token, settings.run_lease_seconds):
-                        log.warning("lease_lost", token=str(token))
-                        return
-            except SQLAlchemyError as error:
-                log.warning("lease_not_renewed", error=str(error))
-
-    thread = threading.Thread(target=renew, name="lease", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
+    if isinstance(outcome, Skipped):
+        return Verdict(image.id, stage, ImageState.SKIPPED, outcome.reason, outcome.detail)
+    code, detail = outcome.error.code, outcome.error.detail
+    if isinstance(outcome.error, PartUnavailable):
+        delay = settings.unavailable_delay_seconds
+        return Verdict(image.id, stage, ImageState.READY, code, detail, delay=delay, counted=False)
+    if isinstance(outcome.error, TransientError) and image.attempt < settings.max_attempts:
+        delay = settings.retry_delay_seconds * 2 ** (image.attempt - 1)
+        return Verdict(image.id, stage, ImageState.READY, code, detail, delay=delay)
+    return Verdict(image.id, stage, ImageState.FAILED, code, detail)

@@ -41,3 +41,8 @@ def states(job_id: UUID) -> str:
 
 def batch_states(job_id: UUID, token: UUID) -> str:
     return f"{states(job_id)}{token}.safetensors"
+
+
+def probe(unique: UUID) -> str:
+    """What a test whether storage works writes, and removes again. It belongs to no job."""
+    return f"health/{unique}"

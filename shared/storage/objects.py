@@ -115,7 +115,9 @@ class S3Objects:
         for start in range(0, len(keys), DELETE_AT_ONCE):
             some = [{"Key": key} for key in keys[start : start + DELETE_AT_ONCE]]
             with _storage_errors(some[0]["Key"]):
-                self._client.delete_objects(Bucket=self.bucket, Delete={"Objects": some, "Quiet": True})
+                answer = self._client.delete_objects(Bucket=self.bucket, Delete={"Objects": some, "Quiet": True})
+            if answer.get("Errors"):  # A request that deleted nothing is answered with 200 too.
+                raise StorageUnavailable(f"The object storage did not delete {answer['Errors'][0].get('Key')!r}.")
 
     def keys(self, prefix: str) -> Iterator[str]:
         with _storage_errors(prefix):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from shared.errors import CaptionerUnavailable, CaptionRefused
+from shared.errors import CaptionerUnavailable, CaptionFailed, CaptionRefused
 from shared.images.decode import decode, encode_jpeg
 from shared.settings import Captioner, Settings
 from tests.ollama_server import DIGEST, MODEL, OllamaServer, caption_of
@@ -54,13 +54,24 @@ def test_a_job_may_choose(settings: Settings, portrait: Portrait) -> None:
 
 
 @pytest.mark.parametrize("mode", ["slow", "hanging", "trickling", "busy", "garbage", "wrong", "cut", "failing"])
-def test_what_goes_wrong_is_tried_again_later(settings: Settings, portrait: Portrait, mode: str) -> None:
+def test_what_ollama_does_not_write_the_describer_does(settings: Settings, portrait: Portrait, mode: str) -> None:
     with OllamaServer() as ollama:
         ours = captioners(settings, ollama)
         assert ours.caption(portrait, "auto").captioner["name"] == "ollama"
         ollama.mode = mode
-        with pytest.raises(CaptionerUnavailable):
-            ours.caption(portrait, "auto")
+        assert ours.caption(portrait, "auto").captioner["name"] == "describer"
+        with pytest.raises(CaptionerUnavailable if mode == "busy" else CaptionFailed):
+            ours.caption(portrait, "ollama")
+
+
+def test_an_ollama_that_hangs_is_not_waited_for_with_every_face(settings: Settings, portrait: Portrait) -> None:
+    with OllamaServer() as ollama:
+        ours = captioners(settings, ollama)
+        ours.caption(portrait, "auto")
+        ollama.mode = "hanging"
+        for _ in range(3):
+            assert ours.caption(portrait, "auto").captioner["name"] == "describer"
+        assert len(ollama.asked) == 2
 
 
 def test_ollama_is_looked_for_again(settings: Settings, portrait: Portrait, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,14 +1,19 @@
 """The dispatcher: who is let in, and in which order."""
 
 from collections.abc import Callable
+from time import sleep
 from uuid import UUID
 
+import pytest
 from sqlalchemy import text
 
 from shared.jobs.states import Stage
 from shared.pipeline.connections import Connections
 from tests.integration.conftest import counters_are_exact
-from workers.dispatcher.dispatch import OpenJob, in_turn, let_in, sweep, tick
+from workers.dispatcher import dispatch
+from workers.dispatcher.dispatch import let_in, sweep, tick
+from workers.dispatcher.lost import LostMessages
+from workers.dispatcher.tidy import tidy
 
 NewJob = Callable[..., UUID]
 
@@ -34,16 +39,41 @@ def messages(connections: Connections) -> int:
 
 def test_a_big_job_does_not_hold_up_a_small_one(connections: Connections, new_job: NewJob) -> None:
     big, small = new_job(images=500), new_job(images=10)
-    connections = with_settings(connections, window_per_job=64, batch_images=16)
+    connections = with_settings(connections, window_per_job=64)
     assert let_in(connections) == 74
     assert in_flight(connections) == {big: 64, small: 10}
     assert messages(connections) == 5, "Redis holds messages, not images"
     assert let_in(connections) == 0, "the window is full"
 
 
-def test_tenants_take_turns_before_jobs_do() -> None:
-    jobs = [OpenJob(UUID(int=n), tenant, 1, {}) for n, tenant in enumerate(["a", "a", "a", "b"])]
-    assert [job.tenant for job in in_turn(jobs)] == ["a", "b", "a", "a"]
+def test_tenants_take_turns_before_jobs_do(
+    connections: Connections, new_job: NewJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A tenant with many jobs does not hold up one with few, nor do full jobs hold up those behind them."""
+    first, second, third = (new_job(images=20, tenant="many") for _ in range(3))
+    other = new_job(images=20, tenant="few")
+    monkeypatch.setattr(dispatch, "JOBS_A_ROUND", 2)
+    connections = with_settings(connections, window_per_job=16)
+    let_in(connections)
+    assert in_flight(connections) == {first: 16, other: 16}
+    let_in(connections)
+    assert in_flight(connections) == {first: 16, other: 16, second: 16, third: 16}
+
+
+def test_a_message_that_redis_forgot_is_sent_again(connections: Connections, new_job: NewJob) -> None:
+    job = new_job(images=3)
+    connections = with_settings(connections, lost_message_seconds=0.2)
+    lost = LostMessages()
+    let_in(connections)
+    sleep(0.3)
+    assert lost.take_back(connections) == 0, "the message waits in its queue"
+    with connections.celery.connection_for_write() as broker:
+        broker.default_channel.client.flushdb()
+    assert lost.take_back(connections) == 0, "a worker may have just taken it"
+    sleep(0.3)
+    assert lost.take_back(connections) == 3
+    assert let_in(connections) == 3
+    assert in_flight(connections) == {job: 3}
 
 
 def test_lost_messages_are_sent_again(connections: Connections, new_job: NewJob) -> None:
@@ -80,6 +110,7 @@ def test_finished_jobs_are_closed_and_tidied(connections: Connections, new_job: 
         connection.execute(text("update images set state = 'succeeded', photo_key = 'p'"))
         connection.execute(text("update job_counts set state = 'succeeded'"))
     tick(connections)
+    assert tidy(connections) == 1
     with connections.database.connect() as connection:
         row = connection.execute(text("select state, finished_at, tidied_at from jobs")).one()
     assert row.state == "completed"

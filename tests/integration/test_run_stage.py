@@ -1,17 +1,22 @@
 """The frame around every stage's work, on real Postgres and Redis, with work that only decides."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import OperationalError
 
-from shared.errors import NotAnImage, ObjectMissing, StorageUnavailable
+from shared.errors import FetchFailed, NotAnImage, ObjectMissing, StorageUnavailable
 from shared.jobs import closing, delivery, sweep
 from shared.jobs.delivery import Batch, ClaimedImage
 from shared.jobs.states import Stage
 from shared.pipeline.connections import Connections
+from shared.pipeline.lease import STUCK
 from shared.pipeline.run_stage import Done, Failed, Outcome, Skipped, run_stage
+from shared.settings import Settings
 from tests.integration.conftest import counters_are_exact
 
 NewJob = Callable[..., UUID]
@@ -48,7 +53,7 @@ def test_each_image_gets_its_own_end(connections: Connections, new_job: NewJob) 
             Done(good),
             Skipped(faceless, "no_face", "No face."),
             Failed(broken, NotAnImage()),
-            Failed(unlucky, StorageUnavailable()),
+            Failed(unlucky, FetchFailed()),
         ]
 
     def save(connection: Connection, outcomes: list[Done | Skipped]) -> None:
@@ -59,13 +64,13 @@ def test_each_image_gets_its_own_end(connections: Connections, new_job: NewJob) 
         ("captioning", "dispatched", None),
         ("detection", "skipped", "no_face"),
         ("detection", "failed", "not_an_image"),
-        ("detection", "ready", None),
+        ("detection", "ready", "fetch_failed"),
     ]
     assert saved == list(batch.image_ids[:2])
     assert waiting_messages(connections, Stage.CAPTIONING) == 1
     with connections.database.connect() as connection:
         reasons = connection.execute(text("select reason from attempts order by image_id")).scalars().all()
-    assert reasons == ["not_an_image", "storage_unavailable"]
+    assert reasons == ["not_an_image", "fetch_failed"]
 
 
 def test_work_that_breaks_is_tried_again_one_by_one(connections: Connections, new_job: NewJob) -> None:
@@ -135,13 +140,68 @@ def test_a_failed_save_leaves_no_half(connections: Connections, new_job: NewJob)
 
     def save(connection: Connection, outcomes: list[Done | Skipped]) -> None:
         connection.execute(text("update images set name = 'half'"))
-        raise ConnectionError("Postgres went away")
+        raise OperationalError("update", {}, ConnectionError("Postgres went away"))
 
-    with pytest.raises(ConnectionError):
+    with pytest.raises(OperationalError):
         run_stage(connections, batch, lambda claimed, _: [Done(image) for image in claimed], save)
     assert [state for _, state, _ in images(connections)] == ["running"] * 2
     with connections.database.connect() as connection:
         assert connection.execute(text("select count(*) from images where name = 'half'")).scalar_one() == 0
+
+
+def test_outputs_that_cannot_be_written_fail_their_images(connections: Connections, new_job: NewJob) -> None:
+    [batch] = let_in(connections, new_job(images=1))
+
+    def save(connection: Connection, outcomes: list[Done | Skipped]) -> None:
+        if outcomes:
+            connection.execute(text("select 1 / 0"))
+
+    run_stage(connections, batch, lambda claimed, _: [Done(image) for image in claimed], save)
+    assert images(connections) == [("detection", "ready", "internal_error")]
+
+
+def test_an_outage_costs_no_attempt(connections: Connections, new_job: NewJob) -> None:
+    job = new_job(images=2)
+
+    def work(claimed: list[ClaimedImage], token: UUID) -> list[Outcome]:
+        raise StorageUnavailable
+
+    for _ in range(connections.settings.max_attempts + 2):
+        with connections.database.begin() as connection:
+            connection.execute(text("update images set not_before = null"))
+        [batch] = let_in(connections, job)
+        assert len(batch.image_ids) == 2, "nobody is to blame, so nobody travels alone"
+        run_stage(connections, batch, work, no_output)
+    assert images(connections) == [("detection", "ready", "storage_unavailable")] * 2
+
+
+def test_what_goes_on_is_cut_to_the_next_stage(connections: Connections, new_job: NewJob) -> None:
+    [batch] = let_in(connections, new_job(images=6))
+    run_stage(connections, batch, lambda claimed, _: [Done(image) for image in claimed], no_output)
+    assert waiting_messages(connections, Stage.CAPTIONING) == 2, "captions take long: at most four images a message"
+
+
+def test_stuck_work_ends_its_process(settings: Settings, new_job: NewJob, connections: Connections) -> None:
+    [batch] = let_in(connections, new_job(images=1))
+    code = f"""
+import time
+from uuid import UUID
+from shared.jobs.delivery import Batch
+from shared.jobs.states import Stage
+from shared.pipeline.connections import Connections
+from shared.pipeline.lease import STUCK
+from shared.pipeline.run_stage import run_stage
+from shared.settings import Settings
+
+settings = Settings(
+    database_url={settings.database_url.get_secret_value()!r}, broker_url={settings.broker_url.get_secret_value()!r},
+    storage_url={settings.storage_url!r}, run_lease_seconds=0.3, max_run_seconds=0.5)
+run_stage(Connections.of(settings), Batch(Stage.DETECTION, UUID("{batch.id}"), {batch.image_ids}),
+    lambda images, token: time.sleep(60), lambda connection, outcomes: None)
+"""
+    stuck = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False, timeout=30)
+    assert stuck.returncode == STUCK, stuck.stderr
+    assert images(connections) == [("detection", "running", None)]
 
 
 def test_a_lease_is_renewed_while_the_work_runs(connections: Connections, new_job: NewJob) -> None:

@@ -3,11 +3,15 @@
 from collections.abc import Callable
 from uuid import UUID, uuid4
 
+import pytest
 from sqlalchemy import Engine, text
 
+from shared.errors import IllegalMove
 from shared.jobs import closing, delivery, sweep
 from shared.jobs.delivery import Batch, Verdict
-from shared.jobs.states import IMAGE_MOVES, ImageState, Stage
+from shared.jobs.moves import move
+from shared.jobs.states import ImageState, Stage
+from shared.jobs.sweep import take_back_unrung
 from tests.integration.conftest import counters_are_exact
 
 NewJob = Callable[..., UUID]
@@ -44,12 +48,12 @@ def test_an_image_walks_to_its_end(database: Engine, new_job: NewJob) -> None:
         with database.begin() as connection:
             following = stage.following
             if following:
-                verdict = Verdict(image, following, ImageState.DISPATCHED)
                 batch = Batch(following, uuid4(), (image,))
-                assert delivery.conclude(connection, token, [verdict], batch.id, 60) == [image]
+                verdict = Verdict(image, following, ImageState.DISPATCHED, batch_id=batch.id)
+                assert delivery.conclude(connection, token, [verdict], 60) == [batch]
             else:
                 verdict = Verdict(image, stage, ImageState.SUCCEEDED)
-                assert delivery.conclude(connection, token, [verdict], uuid4(), 60) == []
+                assert delivery.conclude(connection, token, [verdict], 60) == []
     assert state_of(database, image)[:2] == (Stage.SCORING, "succeeded")
     with database.begin() as connection:
         assert closing.complete_jobs(connection) == [job]
@@ -86,11 +90,11 @@ def test_a_worker_that_lost_its_lease_cannot_write(database: Engine, new_job: Ne
     [again] = admitted(database, job)
     heir, _ = claimed(database, again)
     with database.begin() as connection:
-        assert delivery.renew(connection, zombie, 60) == 0
-        assert delivery.held(connection, zombie) == set()
+        assert delivery.renew(connection, [image], zombie, 60) == 0
+        assert delivery.held(connection, [image], zombie) == set()
         verdict = Verdict(image, Stage.DETECTION, ImageState.FAILED, "broken_image")
-        assert delivery.conclude(connection, zombie, [verdict], uuid4(), 60) == []
-        assert delivery.held(connection, heir) == {image}
+        assert delivery.conclude(connection, zombie, [verdict], 60) == []
+        assert delivery.held(connection, [image], heir) == {image}
     assert state_of(database, image) == (Stage.DETECTION, "running", 2)
 
 
@@ -117,9 +121,7 @@ def test_a_failed_attempt_waits_for_its_delay(database: Engine, new_job: NewJob)
     [batch] = admitted(database, job)
     token, [image] = claimed(database, batch)
     with database.begin() as connection:
-        delivery.conclude(
-            connection, token, [Verdict(image, Stage.DETECTION, ImageState.READY, delay=3600)], uuid4(), 60
-        )
+        delivery.conclude(connection, token, [Verdict(image, Stage.DETECTION, ImageState.READY, delay=3600)], 60)
     assert state_of(database, image) == (Stage.DETECTION, "ready", 1)
     assert admitted(database, job) == []
 
@@ -129,16 +131,14 @@ def test_cancelling_fences_workers_and_keeps_what_is_finished(database: Engine, 
     [batch] = admitted(database, job, limit=2)
     token, [first, second] = claimed(database, batch)
     with database.begin() as connection:
-        delivery.conclude(
-            connection, token, [Verdict(first, Stage.DETECTION, ImageState.SKIPPED, "no_face")], uuid4(), 60
-        )
+        delivery.conclude(connection, token, [Verdict(first, Stage.DETECTION, ImageState.SKIPPED, "no_face")], 60)
     with database.begin() as connection:
         assert closing.cancel_job(connection, job)
         assert not closing.cancel_job(connection, job)
     assert state_of(database, first)[1] == "skipped"
     assert state_of(database, second)[1] == "cancelled"
     with database.begin() as connection:
-        assert delivery.held(connection, token) == set()
+        assert delivery.held(connection, [first, second], token) == set()
 
 
 def test_an_empty_job_completes(database: Engine, new_job: NewJob) -> None:
@@ -147,7 +147,28 @@ def test_an_empty_job_completes(database: Engine, new_job: NewJob) -> None:
         assert closing.complete_jobs(connection) == [job]
 
 
-def test_final_states_allow_no_move() -> None:
-    assert all(
-        not IMAGE_MOVES[state] for state in ImageState if state in ("succeeded", "skipped", "failed", "cancelled")
-    )
+def test_a_run_that_does_not_count_leaves_the_attempts_as_they_were(database: Engine, new_job: NewJob) -> None:
+    [batch] = admitted(database, new_job(images=1))
+    token, [image] = claimed(database, batch)
+    with database.begin() as connection:
+        waits = Verdict(image, Stage.DETECTION, ImageState.READY, "storage_unavailable", counted=False)
+        delivery.conclude(connection, token, [waits], 60)
+    assert state_of(database, image) == (Stage.DETECTION, "ready", 0)
+
+
+def test_a_move_that_the_table_does_not_have_is_undone(database: Engine, new_job: NewJob) -> None:
+    new_job(images=1)
+    with pytest.raises(IllegalMove), database.begin() as connection:
+        move(connection, "update images set state = 'succeeded' where state = 'ready'")
+    with database.connect() as connection:
+        assert connection.execute(text("select state from images")).scalar_one() == "ready"
+        assert counters_are_exact(connection)
+
+
+def test_messages_that_are_gone_are_taken_back_at_their_stage_only(database: Engine, new_job: NewJob) -> None:
+    [batch] = admitted(database, new_job(images=2), lease=60)
+    with database.begin() as connection:
+        assert take_back_unrung(connection, Stage.DETECTION, waited=10, lease_seconds=60) == 0, "sent just now"
+        assert take_back_unrung(connection, Stage.SCORING, waited=-1, lease_seconds=60) == 0
+        assert take_back_unrung(connection, Stage.DETECTION, waited=-1, lease_seconds=60) == 2
+    assert claimed(database, batch)[1] == []

@@ -19,10 +19,9 @@ from tests.system.conftest import Running, Start
 # Short leases, so that a loss is noticed within the test's patience and not within an operator's.
 IMPATIENT = {
     "run_lease_seconds": "3",
-    "dispatch_lease_seconds": "15",
+    "lost_message_seconds": "3",
     "retry_delay_seconds": "0.2",
     "fetch_private_addresses": "true",
-    "batch_images": "8",
 }
 IMAGES = 16
 KILLS_TRIED = 20

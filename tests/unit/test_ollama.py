@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from shared.errors import CaptionerUnavailable, CaptionRefused
+from shared.errors import CaptionerUnavailable, CaptionFailed, CaptionRefused
 from tests.ollama_server import DIGEST, MODEL, Mode, OllamaServer, caption_of
 from workers.captioning.ollama import OllamaCaptioner
 
@@ -68,14 +68,14 @@ def test_identity(server: OllamaServer) -> None:
 def test_total_deadline(server: OllamaServer, mode: Mode) -> None:
     """A deadline that starts anew with every word or byte would leave these to the generous end of the test."""
     server.mode = mode
-    with pytest.raises(CaptionerUnavailable, match=f"within {DEADLINE} seconds"):
+    with pytest.raises(CaptionFailed, match=f"within {DEADLINE} seconds"):
         captioner(server.url, DEADLINE).caption(JPEG)
 
 
 def test_a_server_that_takes_the_call_and_says_nothing() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        with pytest.raises(CaptionerUnavailable):
+        with pytest.raises(CaptionFailed):
             captioner(url, DEADLINE).caption(JPEG)
 
 
@@ -90,14 +90,19 @@ def test_nobody_answers() -> None:
 @pytest.mark.parametrize(
     ("mode", "told"),
     [
-        ("busy", "busy"),
         ("garbage", "language"),
         ("wrong", "language"),
-        ("missing", f"ollama pull {MODEL}"),
         ("failing", "error was encountered"),
         ("cut", "cut off"),
     ],
 )
+def test_failed(server: OllamaServer, mode: Mode, told: str) -> None:
+    server.mode = mode
+    with pytest.raises(CaptionFailed, match=told):
+        captioner(server.url).caption(JPEG)
+
+
+@pytest.mark.parametrize(("mode", "told"), [("busy", "busy"), ("missing", f"ollama pull {MODEL}")])
 def test_unavailable(server: OllamaServer, mode: Mode, told: str) -> None:
     server.mode = mode
     with pytest.raises(CaptionerUnavailable, match=told) as raised:

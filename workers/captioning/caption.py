@@ -5,13 +5,16 @@ from time import monotonic
 from typing import Any, Literal
 
 import numpy as np
+import structlog
 
 from shared.captions.describer import DESCRIBER_VERSION, describe
-from shared.errors import CaptionRefused
+from shared.errors import CaptionerUnavailable, CaptionFailed, CaptionRefused
 from shared.images.crop import Box, to_crop
 from shared.images.decode import decode
 from shared.settings import Captioner, Settings
 from workers.captioning.ollama import OllamaCaptioner
+
+log = structlog.get_logger()
 
 # How long an answer to "is Ollama there?" is believed.
 BELIEVED_SECONDS = 20.0
@@ -56,17 +59,21 @@ class Captioners:
     def caption(self, portrait: Portrait, asked_for: Captioner) -> Caption:
         """Describe one face with the captioner the job asks for; `auto` leaves it to this worker's setting.
 
-        Raises CaptionerUnavailable (later, perhaps) and CaptionRefused (never), the latter only if the job insists on
-        Ollama.
+        With `auto` the describer writes what Ollama does not. A job that insists on Ollama gets CaptionerUnavailable
+        (it is away), CaptionFailed (not this time) or CaptionRefused (never).
         """
         wanted = self._preferred if asked_for == "auto" else asked_for
         if self._choose(wanted) == "describer":
             return self._described(portrait)
         try:
             return self._answered(portrait)
-        except CaptionRefused:
+        except (CaptionRefused, CaptionFailed, CaptionerUnavailable) as error:
             if wanted == "ollama":
                 raise
+            log.warning("described_instead", error=error.detail)
+            # One that does not answer is not waited for again with every face.
+            self._there = isinstance(error, CaptionRefused)
+            self._asked_at = monotonic()
             return self._described(portrait)
 
     def _choose(self, wanted: Captioner) -> Literal["ollama", "describer"]:

@@ -10,7 +10,7 @@ import httpx
 from ollama import AsyncClient, ResponseError
 
 from shared.captions.answer import MAX_CHARACTERS, before_loop, caption_from, plain
-from shared.errors import CaptionerUnavailable
+from shared.errors import CaptionerUnavailable, CaptionFailed
 
 QUESTION_SECONDS = 3.0  # for what Ollama knows without thinking: which models it has
 SEED = 0
@@ -34,7 +34,7 @@ class OllamaCaptioner:
         """Whether Ollama answers now and has the model."""
         try:
             self.model_digest()
-        except CaptionerUnavailable:
+        except (CaptionerUnavailable, CaptionFailed):
             return False
         return True
 
@@ -49,7 +49,8 @@ class OllamaCaptioner:
     def caption(self, crop_jpeg: bytes) -> str:
         """Describe the face in a JPEG, in one plain paragraph.
 
-        Raises CaptionerUnavailable (later, perhaps) and CaptionRefused (the model will not, or cannot).
+        Raises CaptionerUnavailable (Ollama or its model is away), CaptionFailed (no caption this time) and
+        CaptionRefused (the model will not, or cannot).
         """
         return caption_from(self._ask(self._answer(crop_jpeg), self._seconds))
 
@@ -77,20 +78,21 @@ class OllamaCaptioner:
         return AsyncClient(self._url, timeout=seconds, follow_redirects=False, trust_env=False)
 
     def _ask(self, question: Coroutine[Any, Any, str], seconds: float) -> str:
-        """Run one exchange with Ollama in at most `seconds` in all; whatever goes wrong becomes CaptionerUnavailable.
+        """Run one exchange with Ollama in at most `seconds` in all; what goes wrong becomes one of our errors.
 
         An event loop, because only there can a deadline end any wait; a socket's timeout starts anew with every byte.
         """
         try:
             return asyncio.run(asyncio.wait_for(question, seconds))
         except TimeoutError as error:
-            raise CaptionerUnavailable(f"Ollama did not finish within {seconds:g} seconds.") from error
+            raise CaptionFailed(f"Ollama did not finish within {seconds:g} seconds.") from error
         except ResponseError as error:
-            raise CaptionerUnavailable(self._explained(error)) from error
+            passing = error.status_code in (NOT_FOUND, BUSY)
+            raise (CaptionerUnavailable if passing else CaptionFailed)(self._explained(error)) from error
         except (httpx.HTTPError, OSError) as error:
             raise CaptionerUnavailable(f"Ollama does not answer: {type(error).__name__}.") from error
         except (ValueError, TypeError, AttributeError) as error:  # the client's ways to meet what is not an answer
-            raise CaptionerUnavailable("What answers at Ollama's address does not speak Ollama's language.") from error
+            raise CaptionFailed("What answers at Ollama's address does not speak Ollama's language.") from error
 
     def _explained(self, error: ResponseError) -> str:
         if error.status_code == NOT_FOUND:

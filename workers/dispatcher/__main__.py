@@ -2,6 +2,7 @@
 
 import signal
 import threading
+from collections.abc import Callable
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -12,27 +13,40 @@ from shared.errors import TransientError
 from shared.pipeline.connections import Connections
 from shared.settings import settings
 from workers.dispatcher.dispatch import tick
+from workers.dispatcher.lost import LostMessages
+from workers.dispatcher.tidy import tidy
 
 log = structlog.get_logger()
 
+# Nobody waits for tidying, or for lost messages to be noticed within less.
+SELDOM_SECONDS = 1.0
+
 
 def main() -> None:
-    """Tick until told to stop. Postgres or storage away is waited for."""
+    """Do all rounds until told to stop. The seldom ones have threads of their own: storage away holds up nobody."""
     configured = settings()
     logs.configure(configured)
     connections = Connections.of(configured)
+    lost = LostMessages()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    for seldom in (lambda: tidy(connections), lambda: lost.take_back(connections)):
+        threading.Thread(target=repeat, args=(seldom, SELDOM_SECONDS, stop), daemon=True).start()
     log.info("dispatcher_ready")
+    repeat(lambda: tick(connections), configured.tick_seconds, stop)
+
+
+def repeat(one_round: Callable[[], int], pause: float, stop: threading.Event) -> None:
+    """Rounds with pauses between them, without a pause where a round had something to do. Away parts are waited for."""
     while not stop.is_set():
         try:
-            busy = tick(connections) > 0
+            busy = one_round() > 0
         except (SQLAlchemyError, TransientError) as error:
-            log.warning("tick_failed", error=str(error))
+            log.warning("round_failed", error=str(error))
             busy = False
         if not busy:
-            stop.wait(configured.tick_seconds)
+            stop.wait(pause)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """One round of the dispatcher: take back what was lost, let work in fairly, close what is finished."""
 
 from dataclasses import dataclass
-from itertools import chain, zip_longest
 from uuid import UUID
 
 import structlog
@@ -9,15 +8,15 @@ from sqlalchemy import Connection, text
 
 from shared.jobs import closing, delivery
 from shared.jobs.delivery import Batch
-from shared.jobs.states import IN_FLIGHT, ImageState, Stage
+from shared.jobs.states import IN_FLIGHT, Stage
 from shared.jobs.sweep import take_back_lost, take_back_undelivered
 from shared.pipeline.connections import Connections
 from shared.pipeline.dispatch import send
-from workers.dispatcher.tidy import tidy
+from shared.pipeline.stages import PLANS
 
 log = structlog.get_logger()
 
-# Jobs looked at in one round. More than that many wait for a later one; they are taken oldest first.
+# Jobs let in within one round. Those beyond wait for the next, which begins as soon as this one has let somebody in.
 JOBS_A_ROUND = 500
 
 
@@ -26,7 +25,6 @@ class OpenJob:
     """A job with images at the door: how many may still come in, and how many wait at which stage."""
 
     id: UUID
-    tenant: str
     room: int
     waiting: dict[Stage, int]
 
@@ -36,7 +34,6 @@ def tick(connections: Connections) -> int:
     sweep(connections)
     admitted = let_in(connections)
     finish(connections)
-    tidy(connections)
     return admitted
 
 
@@ -57,7 +54,7 @@ def let_in(connections: Connections) -> int:
     """
     settings = connections.settings
     with connections.database.begin() as connection:
-        jobs = in_turn(open_jobs(connection, settings.window_per_job))
+        jobs = open_jobs(connection, settings.window_per_job)
     admitted = 0
     while jobs:
         still_open = []
@@ -79,7 +76,7 @@ def _admit_one(connections: Connections, job: OpenJob) -> list[Batch]:
             continue
         with connections.database.begin() as connection:
             batches = delivery.admit(
-                connection, job.id, stage, min(settings.batch_images, job.room), settings.dispatch_lease_seconds
+                connection, job.id, stage, min(PLANS[stage].batch_images, job.room), settings.dispatch_lease_seconds
             )
         images = sum(len(batch.image_ids) for batch in batches)
         if images:
@@ -91,36 +88,27 @@ def _admit_one(connections: Connections, job: OpenJob) -> list[Batch]:
 
 
 def open_jobs(connection: Connection, window: int) -> list[OpenJob]:
-    """The running jobs that have images at the door and room for them, oldest first."""
+    """The running jobs with images at the door and room for them: each tenant's oldest, then each one's second, ..."""
     rows = connection.execute(
         text("""
-            select jobs.id, jobs.tenant, job_counts.stage, job_counts.state, job_counts.images
-            from (select id, tenant, created_at from jobs
-                  where state = 'running' and exists (
-                      select from job_counts where job_id = jobs.id and state = 'ready' and images > 0)
-                  order by created_at limit :limit) as jobs
-            join job_counts on job_counts.job_id = jobs.id
-            where job_counts.images > 0
-            order by jobs.created_at
+            with counted as (
+                select jobs.id, jobs.tenant, jobs.created_at,
+                    :window - coalesce(sum(images) filter (where job_counts.state = any(:in_flight)), 0) as room,
+                    json_object_agg(stage, images) filter (where job_counts.state = 'ready' and images > 0) as waiting
+                from jobs join job_counts on job_counts.job_id = jobs.id
+                where jobs.state = 'running'
+                group by jobs.id
+            )
+            select id, room, waiting from counted
+            where room > 0 and waiting is not null
+            order by row_number() over (partition by tenant order by created_at), created_at
+            limit :limit
         """),
-        {"limit": JOBS_A_ROUND},
+        {"window": window, "in_flight": [str(state) for state in IN_FLIGHT], "limit": JOBS_A_ROUND},
     )
-    jobs: dict[UUID, OpenJob] = {}
-    for row in rows:
-        job = jobs.setdefault(row.id, OpenJob(row.id, row.tenant, window, {}))
-        if row.state == ImageState.READY:
-            job.waiting[Stage(row.stage)] = row.images
-        elif row.state in IN_FLIGHT:
-            job.room -= row.images
-    return [job for job in jobs.values() if job.room > 0]
-
-
-def in_turn(jobs: list[OpenJob]) -> list[OpenJob]:
-    """The jobs, one tenant's after another's in turn."""
-    by_tenant: dict[str, list[OpenJob]] = {}
-    for job in jobs:
-        by_tenant.setdefault(job.tenant, []).append(job)
-    return [job for job in chain.from_iterable(zip_longest(*by_tenant.values())) if job is not None]
+    return [
+        OpenJob(row.id, int(row.room), {Stage(stage): images for stage, images in row.waiting.items()}) for row in rows
+    ]
 
 
 def finish(connections: Connections) -> None:

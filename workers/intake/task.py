@@ -1,9 +1,8 @@
 """The intake stage: reads links; writes originals to storage."""
 
-from concurrent.futures import ThreadPoolExecutor
+import asyncio
 from uuid import UUID
 
-import httpx
 from sqlalchemy import Connection, bindparam, update
 
 from shared.database.tables import Image
@@ -12,34 +11,41 @@ from shared.jobs.delivery import ClaimedImage
 from shared.pipeline.connections import Connections
 from shared.pipeline.run_stage import Done, Failed, Outcome, Save, Skipped, Work
 from shared.storage import keys
-from workers.intake.fetch import CONNECT_SECONDS, Limits, fetch
+from shared.storage.objects import Objects
+from workers.intake.fetch import Limits, fetch, open_client
 
-FETCHES_AT_ONCE = 8
+# Images of one batch that are in memory at the same time, each of at most `max_file_bytes`.
+FETCHES_AT_ONCE = 6
 
 
 def build(connections: Connections) -> tuple[Work, Save]:
-    """Open the HTTP client; return the stage's work and save."""
+    """Return the stage's work and save."""
     settings = connections.settings
     limits = Limits(settings.max_file_bytes, settings.fetch_seconds, settings.fetch_private_addresses)
-    client = httpx.Client(
-        timeout=httpx.Timeout(settings.fetch_seconds, connect=CONNECT_SECONDS),
-        headers={"User-Agent": "facemem", "Accept": "image/*"},
-        trust_env=False,
-    )
-
-    def fetched(image: ClaimedImage, token: UUID) -> Outcome:
-        key = keys.fetched(image.job_id, image.id, token)
-        try:
-            connections.objects.put(key, fetch(client, image.source_url or "", limits))
-        except FacememError as error:
-            return Failed(image, error)
-        return Done(image, key)
 
     def work(images: list[ClaimedImage], token: UUID) -> list[Outcome]:
-        with ThreadPoolExecutor(FETCHES_AT_ONCE) as threads:
-            return list(threads.map(lambda image: fetched(image, token), images))
+        return asyncio.run(_fetch_all(images, token, connections.objects, limits))
 
     return work, _save
+
+
+async def _fetch_all(images: list[ClaimedImage], token: UUID, objects: Objects, limits: Limits) -> list[Outcome]:
+    """Fetch images side by side, each stored as soon as it is there. The outcomes are in the order of the images."""
+    places = asyncio.Semaphore(FETCHES_AT_ONCE)
+
+    async with open_client() as client:
+
+        async def fetched(image: ClaimedImage) -> Outcome:
+            key = keys.fetched(image.job_id, image.id, token)
+            async with places:
+                try:
+                    await asyncio.to_thread(objects.put, key, await fetch(client, image.source_url or "", limits))
+                except FacememError as error:
+                    # A new error, because the traceback of this one holds the bytes until the batch is done.
+                    return Failed(image, type(error)(error.detail))
+            return Done(image, key)
+
+        return await asyncio.gather(*map(fetched, images))
 
 
 def _save(connection: Connection, outcomes: list[Done | Skipped]) -> None:

@@ -1,0 +1,54 @@
+"""Keeping a batch while its work runs, and letting go of it when the work is stuck."""
+
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from time import monotonic
+from uuid import UUID
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from shared.jobs import delivery
+from shared.pipeline.connections import Connections
+
+log = structlog.get_logger()
+
+STUCK = 70  # exit status, as sysexits.h has it for an internal fault
+
+
+@contextmanager
+def renewed(connections: Connections, image_ids: Sequence[int], token: UUID) -> Iterator[None]:
+    """Renew the lease from a thread while the body runs.
+
+    Work that takes longer than `max_run_seconds` is stuck: nothing in this process can end it, so the process ends.
+    Whoever started it starts it again, and the lease brings the images back.
+    """
+    settings = connections.settings
+    over = threading.Event()
+    deadline = monotonic() + settings.max_run_seconds
+
+    def renew() -> None:
+        held = True
+        while not over.wait(settings.run_lease_seconds / 3):
+            if monotonic() > deadline:
+                log.error("stuck", token=str(token), seconds=settings.max_run_seconds)
+                os._exit(STUCK)
+            if not held:
+                continue
+            try:
+                with connections.database.begin() as connection:
+                    held = delivery.renew(connection, image_ids, token, settings.run_lease_seconds) > 0
+            except SQLAlchemyError as error:
+                log.warning("lease_not_renewed", error=str(error))
+            if not held:
+                log.warning("lease_lost", token=str(token))
+
+    thread = threading.Thread(target=renew, name="lease", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()

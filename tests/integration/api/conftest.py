@@ -1,0 +1,52 @@
+"""A client of the API, with limits low enough to be met, on real Postgres, Redis and storage."""
+
+from collections.abc import Iterator
+from io import BytesIO
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import text
+from werkzeug.test import TestResponse
+
+from services.api.factory import create_app
+from shared.pipeline.connections import Connections
+from shared.settings import Settings
+
+LIMITS = {"max_file_bytes": 1000, "max_files_per_job": 5, "max_submission_bytes": 400_000}
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    return settings.model_copy(update=LIMITS)
+
+
+@pytest.fixture
+def client(settings: Settings) -> Iterator[FlaskClient]:
+    app = create_app(settings)
+    yield app.test_client()
+    app.extensions["facemem"].database.dispose()
+
+
+def submitted(client: FlaskClient, *files: tuple[str, bytes], **fields: str) -> TestResponse:
+    form = {"images": [(BytesIO(content), name) for name, content in files], **fields}
+    return client.post("/v1/jobs", data=form, content_type="multipart/form-data")
+
+
+def problem(answer: TestResponse, status: int, code: str) -> dict:
+    assert answer.status_code == status, answer.text
+    assert answer.mimetype == "application/problem+json"
+    body = answer.get_json()
+    assert (body["status"], body["code"]) == (status, code)
+    assert body["title"]
+    assert body["detail"]
+    return body
+
+
+def rows(connections: Connections, table: str) -> int:
+    with connections.database.connect() as connection:
+        return connection.execute(text(f"select count(*) from {table}")).scalar_one()
+
+
+def nothing_happened(connections: Connections) -> None:
+    assert rows(connections, "jobs") == 0
+    assert list(connections.objects.keys("")) == []

@@ -1,0 +1,134 @@
+"""Reading multipart bodies part by part."""
+
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+
+from services.api.multipart import MAX_FIELD_BYTES, SPOOL_BYTES, SentField, SentFile, parts
+from services.api.problems import InvalidSubmission, LimitExceeded
+
+BOUNDARY = b"line"
+BODY = (
+    b"A preamble, which means nothing.\r\n"
+    b'--line\r\nContent-Disposition: form-data; name="name"\r\n\r\ngr\xc3\xbcn \xff\r\n'
+    b'--line\r\nContent-Disposition: form-data; name="images"; filename="a/\xc3\xa4.jpg"\r\n'
+    b"Content-Type: image/jpeg\r\n\r\none\r\n--lin\r\n--lines\r\ntwo\r\n"
+    b'--line\r\nContent-Disposition: form-data; name="images"; filename=""\r\n\r\n\r\n'
+    b"--line--"
+)
+PARTS = [("name", "grün \ufffd"), ("images", "a/ä.jpg", b"one\r\n--lin\r\n--lines\r\ntwo"), ("images", "", b"")]
+
+
+class Trickling(BytesIO):
+    """A connection that delivers one byte at a time."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        return super().read(1)
+
+
+def taken(stream: BytesIO, boundary: bytes = BOUNDARY, max_file_bytes: int = 1000) -> list[tuple]:
+    """Everything there is, closed as a taker should."""
+    found: list[tuple] = []
+    for part in parts(stream, boundary, max_file_bytes):
+        if isinstance(part, SentField):
+            found.append((part.name, part.value))
+        else:
+            with part.content as content:
+                found.append((part.name, part.filename, content.read()))
+    return found
+
+
+def form(*contents: bytes) -> bytes:
+    head = b'--line\r\nContent-Disposition: form-data; name="images"; filename="a"\r\n\r\n'
+    return b"".join(head + content + b"\r\n" for content in contents) + b"--line--\r\n"
+
+
+class InTwo(BytesIO):
+    """A connection that delivers so many bytes, and then the rest."""
+
+    def __init__(self, body: bytes, first: int) -> None:
+        super().__init__(body)
+        self.first = first
+
+    def read(self, size: int | None = -1) -> bytes:
+        return super().read(self.first if self.tell() == 0 else size)
+
+
+def test_parts_come_in_order_however_the_bytes_arrive() -> None:
+    assert taken(BytesIO(BODY)) == taken(Trickling(BODY)) == PARTS
+    for first in range(1, len(BODY)):
+        assert taken(InTwo(BODY, first)) == PARTS
+
+
+def test_a_boundary_may_end_like_the_closing_one() -> None:
+    body = BODY.replace(b"--line", b"--line-")
+    for first in range(1, len(body)):
+        assert taken(InTwo(body, first), b"line-")[2] == PARTS[2]
+
+
+def test_a_body_that_is_cut_off_anywhere_is_refused() -> None:
+    for end in range(len(BODY)):
+        with pytest.raises(InvalidSubmission, match="cut off"):
+            taken(BytesIO(BODY[:end]))
+
+
+def test_what_follows_the_closing_boundary_is_not_read() -> None:
+    stream = BytesIO(BODY + b"\r\n" + b"-" * 1_000_000)
+    assert taken(stream) == PARTS
+    assert stream.tell() < 100_000
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"-" * 1_000_000,
+        b'--line\r\nContent-Disposition: form-data; name="' + b"-" * 1_000_000,
+        b"--line\r\nContent-Disposition: form-data; name=a\r\n" + b"X-More: more\r\n" * 100_000,
+    ],
+)
+def test_what_never_becomes_a_part_is_not_kept_in_memory(body: bytes) -> None:
+    stream = BytesIO(body)
+    with pytest.raises(InvalidSubmission, match="boundary"):
+        taken(stream)
+    assert stream.tell() < 200_000
+
+
+@pytest.mark.parametrize(
+    "head", [b"", b"Content-Type: image/jpeg\r\n", b"Content-Disposition: form-data\r\n", b"Content-Disp\xff: a\r\n"]
+)
+def test_a_part_must_say_what_it_is(head: bytes) -> None:
+    with pytest.raises(InvalidSubmission):
+        taken(BytesIO(b"--line\r\n" + head + b"\r\ncontent\r\n--line--"))
+
+
+def test_a_field_is_bounded() -> None:
+    head, end = b"--line\r\nContent-Disposition: form-data; name=metadata\r\n\r\n", b"\r\n--line--"
+    assert taken(BytesIO(head + b"-" * MAX_FIELD_BYTES + end)) == [("metadata", "-" * MAX_FIELD_BYTES)]
+    with pytest.raises(LimitExceeded, match="'metadata'") as refused:
+        taken(BytesIO(head + b"-" * (MAX_FIELD_BYTES + 1) + end))
+    assert (refused.value.limit, refused.value.maximum) == ("max_field_bytes", MAX_FIELD_BYTES)
+
+
+def test_a_file_that_is_too_large_is_counted_but_not_kept() -> None:
+    [large, next_one] = parts(BytesIO(form(b"-" * 1_000_000, b"next")), BOUNDARY, max_file_bytes=1000)
+    assert isinstance(large, SentFile)
+    assert isinstance(next_one, SentFile)
+    with large.content, next_one.content:
+        assert large.size == 1_000_000
+        assert len(large.content.read()) <= 1000
+        assert next_one.content.read() == b"next"
+
+
+def test_only_files_that_were_taken_and_not_closed_are_open() -> None:
+    def opened() -> int:
+        return len(list(Path("/dev/fd").iterdir()))
+
+    before = opened()
+    for part in parts(BytesIO(form(*[b"-" * (SPOOL_BYTES + 1)] * 5)), BOUNDARY, max_file_bytes=2 * SPOOL_BYTES):
+        assert isinstance(part, SentFile)
+        assert opened() == before + 1
+        part.content.close()
+    with pytest.raises(InvalidSubmission):
+        taken(BytesIO(form(b"-" * (SPOOL_BYTES + 1))[:-20]), max_file_bytes=2 * SPOOL_BYTES)
+    assert opened() == before

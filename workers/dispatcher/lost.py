@@ -1,0 +1,38 @@
+"""Noticing messages that Redis lost, long before their lease runs out.
+
+A lease has to outlast the longest queue. But where images wait for a message and the queue has been empty for a while,
+the message is gone: with a killed worker, a restarted Redis, or a send that failed.
+"""
+
+from time import monotonic
+
+import structlog
+
+from shared.jobs.states import Stage
+from shared.jobs.sweep import take_back_unrung
+from shared.pipeline.connections import Connections
+from shared.pipeline.dispatch import waiting_messages
+
+log = structlog.get_logger()
+
+
+class LostMessages:
+    """Remembers since when each stage's queue is empty."""
+
+    def __init__(self) -> None:
+        self._empty_since: dict[Stage, float] = {}
+
+    def take_back(self, connections: Connections) -> int:
+        """Put images back whose message is gone. Returns how many. Raises BrokerUnavailable."""
+        patience = connections.settings.lost_message_seconds
+        taken_back = 0
+        for stage in Stage:
+            if waiting_messages(connections.celery, stage):
+                self._empty_since.pop(stage, None)
+            elif monotonic() - self._empty_since.setdefault(stage, monotonic()) >= patience:
+                with connections.database.begin() as connection:
+                    lease = connections.settings.dispatch_lease_seconds
+                    taken_back += take_back_unrung(connection, stage, patience, lease)
+        if taken_back:
+            log.warning("messages_lost", images=taken_back)
+        return taken_back
