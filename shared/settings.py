@@ -89,7 +89,7 @@ class Settings(BaseSettings):
         10, description="so long may a queue be empty while images wait for its messages"
     )
     run_lease_seconds: Seconds = Field(30, description="a worker not heard of for so long has lost its batch")
-    max_run_seconds: Seconds = Field(1800, description="a batch running longer is taken from its worker")
+    max_run_seconds: Seconds = Field(1800, description="a batch running longer is stuck, and ends its worker")
     retry_delay_seconds: Seconds = Field(5, description="before the second attempt; doubles with each further one")
     max_attempts: Positive = Field(4, description="of one image at one stage")
     unavailable_delay_seconds: Seconds = Field(

@@ -69,7 +69,8 @@ def _commit(ours: Parts, job: NewJob, images: list[NewImage]) -> JobStatus:
         with ours.database.connect() as connection:
             accept(connection, job, images)
             # Before COMMIT: whatever fails after it would make a client submit again what is accepted already.
-            status = job_status(Session(connection), job.id)
+            with Session(connection) as session:  # it joins the transaction, and leaves it open
+                status = job_status(session, job.id)
             written = True
             connection.commit()
             return status

@@ -177,7 +177,7 @@ class ImageResult(BaseModel):
     metadata: dict[str, Any]
     state: ImageState
     stage: Stage
-    reason: str | None = Field(description="why it was skipped or failed: a stable code")
+    reason: str | None = Field(description="why it was skipped, failed or waits to be tried again: a stable code")
     detail: str | None
     width: int | None
     height: int | None

@@ -120,7 +120,8 @@ class Image(Table):
     source_url: Mapped[str | None]
     """Where intake fetches it from. NULL for uploads, which skip intake."""
     original_key: Mapped[str | None]
-    """The bytes as received, in object storage. Written by the API or intake, removed once `photo_key` is there."""
+    """The bytes as received, in object storage. Written by the API or intake, removed by the dispatcher after the job's
+    end, unless the image failed."""
     photo_key: Mapped[str | None]
     """Upright, bounded and without metadata: what people are shown. Written by detection."""
     width: Mapped[int | None]
@@ -131,11 +132,12 @@ class Image(Table):
     state: Mapped[str] = mapped_column(server_default=ImageState.READY)
     """An ImageState. Written by `shared.jobs` only."""
     reason: Mapped[str | None]
-    """Stable code of why it was skipped or failed."""
+    """Stable code of why it was skipped or failed, or of what it waits for before it is tried again."""
     detail: Mapped[str | None]
     """The same for people."""
     attempt: Mapped[int] = mapped_column(SmallInteger, server_default="0")
-    """Deliveries at this stage. One that a crash cut short counts; one that never arrived does not."""
+    """Deliveries at this stage. One that a crash cut short counts; one that never arrived, or that found a part of the
+    service away, does not."""
     not_before: Mapped[datetime | None]
     """After a failed attempt: not to be let in again before."""
     batch_id: Mapped[UUID | None]

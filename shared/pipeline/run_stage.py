@@ -20,8 +20,8 @@ from shared.jobs import delivery
 from shared.jobs.delivery import Batch, ClaimedImage, Verdict
 from shared.jobs.states import ImageState, Stage
 from shared.pipeline.connections import Connections
-from shared.pipeline.dispatch import send
 from shared.pipeline.lease import renewed
+from shared.pipeline.messages import send
 from shared.pipeline.stages import PLANS
 from shared.settings import Settings
 

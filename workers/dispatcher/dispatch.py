@@ -11,7 +11,7 @@ from shared.jobs.delivery import Batch
 from shared.jobs.states import IN_FLIGHT, Stage
 from shared.jobs.sweep import take_back_lost, take_back_undelivered
 from shared.pipeline.connections import Connections
-from shared.pipeline.dispatch import send
+from shared.pipeline.messages import send
 from shared.pipeline.stages import PLANS
 
 log = structlog.get_logger()

@@ -11,7 +11,7 @@ import structlog
 from shared.jobs.states import Stage
 from shared.jobs.sweep import take_back_unrung
 from shared.pipeline.connections import Connections
-from shared.pipeline.dispatch import waiting_messages
+from shared.pipeline.messages import waiting_messages
 
 log = structlog.get_logger()
 

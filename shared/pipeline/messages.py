@@ -18,7 +18,7 @@ log = structlog.get_logger()
 def send(celery: Celery, batches: Iterable[Batch]) -> None:
     """Send one message for each batch. Call it after COMMIT.
 
-    A message that cannot be sent loses nothing: its lease runs out and the dispatcher sends another.
+    A message that cannot be sent loses nothing: the dispatcher notices and sends another.
     """
     for batch in batches:
         try:
