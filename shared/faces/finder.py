@@ -11,7 +11,7 @@ from shared.images.crop import Box
 
 NET_SIDE = 12  # pixels: what MTCNN's first network sees; an image that is smaller at every scale has no place for it
 BATCH_ON_GPU = 16  # images of one size; bounds memory
-BATCH_ON_CPU = 1  # batches are slower there: what MTCNN makes of many images at once falls out of the caches
+BATCH_ON_CPU = 1  # facenet-pytorch was measured to be slower with batches there
 
 
 @dataclass(frozen=True)
