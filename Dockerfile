@@ -28,10 +28,14 @@ USER facemem
 CMD ["python", "-m", "migrations"]
 
 FROM base AS api
+# What captions in other scripts are drawn with: letters of Europe and the Near East, of East Asia.
+RUN apt-get update && apt-get install --yes --no-install-recommends fonts-dejavu-core fonts-droid-fallback \
+    && rm -rf /var/lib/apt/lists/*
 RUN pip install --constraint constraints.txt ".[api]"
 COPY shared shared
 COPY services/__init__.py services/
 COPY services/api services/api
+COPY services/insights services/insights
 USER facemem
 CMD ["python", "-m", "services.api"]
 

@@ -6,7 +6,7 @@ READY := $(VENV)/ready
 PYTHON := python3
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint up clean
+.PHONY: help install demo test lint model up clean
 
 help: ## list the targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +24,11 @@ lint: $(READY) ## check style, types and which module imports which
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+model: $(READY) ## train compact anew from DATA=FOLDER into build/compact, card and all, and compare it with the shipped one
+	@test -d "$(DATA)" || { echo "Name the folder with the images and ratings: make model DATA=FOLDER" >&2; exit 1; }
+	$(BIN)/facemem train --recipe compact --data "$(DATA)" --output build/compact --work build/work --ablations
+	$(BIN)/facemem evaluate --bundle build/compact --data "$(DATA)" --like compact
 
 up: $(READY) ## run the whole system on this machine until Ctrl-C
 	$(BIN)/facemem up

@@ -134,9 +134,10 @@ class CaptionFailed(TransientError):
 
 
 class BundleUnavailable(PartUnavailable):
-    """No worker has the model bundle that this job was accepted with.
+    """A worker does not have the model bundle that this job is scored with, or has it damaged.
 
-    Start workers with that bundle (FACEMEM_BUNDLE), or submit the images again for the current one.
+    Put the bundle into the folder of bundles (FACEMEM_BUNDLES_FOLDER) of every embedding and scoring worker; they look
+    there again by themselves. Or score the job again with a bundle that is there: `facemem rescore`.
     """
 
     code = "bundle_unavailable"
@@ -202,6 +203,24 @@ class BundleInvalid(PermanentError):
     code = "bundle_invalid"
 
 
+class BundleAmbiguous(BundleInvalid):
+    """Several model bundles have this name.
+
+    Name the one you mean by its digest; `facemem models` lists them.
+    """
+
+    code = "bundle_ambiguous"
+
+
+class WeightsInvalid(PermanentError):
+    """The file of weights is damaged, is not the published network's, or holds more than numbers.
+
+    Nothing in it was run. Get senet50_scratch_weight.pkl again from its source, and import that file as it is.
+    """
+
+    code = "weights_invalid"
+
+
 class FolderInUse(PermanentError):
     """facemem is already running on this data folder.
 
@@ -253,7 +272,7 @@ class ExplanationInexact(PermanentError):
 class DataSetInvalid(PermanentError):
     """The folder does not hold a data set that a model can be trained on.
 
-    It needs a ratings.csv with the columns image and memorable (0..100), and the images that it names.
+    It needs one CSV with the columns image and score, and the images that it names; or the 10k US Adult Faces Database.
     """
 
     code = "data_set_invalid"

@@ -21,10 +21,23 @@ Positive = Annotated[int, Field(gt=0)]
 Seconds = Annotated[float, Field(gt=0)]
 
 
-class Settings(BaseSettings):
-    """The settings of one process. Build it with `settings()`; tests build their own."""
+class OllamaSettings(BaseSettings):
+    """Ollama, for whoever writes captions with it: the captioning workers, and training."""
 
     model_config = SettingsConfigDict(env_prefix="FACEMEM_", extra="ignore", frozen=True)
+
+    ollama_url: HttpUrl = HttpUrl("http://127.0.0.1:11434")
+    ollama_model: str = "llama3.2-vision"
+    ollama_prompt: str = (
+        "Describe the face you are seeing in one paragraph and ignore the oval shape. "
+        "Please provide as much detail as you can."
+    )
+    ollama_seconds: Seconds = Field(120, description="for one caption, from connecting to the last word")
+    ollama_max_tokens: Positive = 300
+
+
+class Settings(OllamaSettings):
+    """The settings of one process. Build it with `settings()`; tests build their own."""
 
     # Where the parts are.
     database_url: SecretStr = Field(description="PostgreSQL 18, as postgresql+psycopg://user:password@host/database")
@@ -68,18 +81,11 @@ class Settings(BaseSettings):
 
     # Captioning.
     captioner: Captioner = "auto"
-    ollama_url: HttpUrl = HttpUrl("http://127.0.0.1:11434")
-    ollama_model: str = "llama3.2-vision"
-    ollama_prompt: str = (
-        "Describe the face you are seeing in one paragraph and ignore the oval shape. "
-        "Please provide as much detail as you can."
-    )
-    ollama_seconds: Seconds = Field(120, description="for one caption, from connecting to the last word")
-    ollama_max_tokens: Positive = 300
 
     # The model.
-    bundle: str = Field("compact", description="name of a shipped bundle, or path of a bundle folder")
-    bundle_digest: str | None = Field(None, description="SHA-256 the bundle must have; a worker refuses any other")
+    bundle: str = Field("compact", description="default bundle: its name, its digest, or the path of its folder")
+    bundle_digest: str | None = Field(None, description="SHA-256 the default bundle must have; another is refused")
+    bundles_folder: Path | None = Field(None, description="a folder of bundles beside those that facemem came with")
 
     # Pace. A job holds at most `window_per_job` images between admission and its last stage.
     window_per_job: Positive = 256
@@ -112,6 +118,8 @@ class LocalSettings(BaseSettings):
     database_url: SecretStr | None = None
     broker_url: SecretStr | None = None
     storage_url: str | None = None
+    bundle: str | None = Field(None, description="unset: the one that `facemem models use` chose, else compact")
+    bundles_folder: Path | None = Field(None, description="unset: the folder `bundles` of the data folder")
 
 
 @lru_cache

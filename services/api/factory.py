@@ -4,11 +4,11 @@ from flask import redirect
 from flask.json.provider import DefaultJSONProvider
 from flask_openapi3 import Info, OpenAPI
 
-from services.api import health, jobs, models, pictures, problems, results
+from services.api import health, insights, jobs, models, pictures, problems, results
 from services.api.parts import Parts
 from shared import logs
 from shared.database.session import connect
-from shared.memorability.catalogue import find, shipped
+from shared.memorability.catalogue import Catalogue
 from shared.settings import Settings, settings
 from shared.storage.objects import open_objects
 
@@ -37,15 +37,17 @@ def create_app(configured: Settings) -> OpenAPI:
     )
     app.config["MAX_CONTENT_LENGTH"] = configured.max_submission_bytes
     app.json = _InOrder(app)
-    active = find(configured.bundle, configured.bundle_digest)
+    catalogue = Catalogue(configured.bundle, configured.bundles_folder)
+    active = catalogue.default(configured.bundle_digest)
     app.extensions["facemem"] = Parts(
         configured,
         connect(configured.database_url.get_secret_value()),
         open_objects(configured),
+        catalogue,
         active.digest,
-        {bundle.digest: bundle.name for bundle in (active, *shipped())},
+        {active.digest: active.name},
     )
-    for part in (jobs, results, pictures, models, health):
+    for part in (jobs, results, insights, pictures, models, health):
         app.register_api(part.api)
     app.add_url_rule("/openapi.json", "openapi_json", lambda: app.api_doc)
     app.add_url_rule("/", "front", lambda: redirect("/docs/swagger"))

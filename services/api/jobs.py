@@ -2,6 +2,7 @@
 
 from http import HTTPStatus
 from typing import Any
+from uuid import uuid4
 
 from flask import Response, jsonify, request
 from flask_openapi3 import APIBlueprint, Tag
@@ -9,11 +10,14 @@ from sqlalchemy.orm import Session
 
 from services.api import submission
 from services.api.parts import Parts, parts
-from services.api.problems import Problem
-from services.api.schemas import JobOptions, JobPath, JobStatus, LinkJob
+from services.api.problems import AlreadyScored, JobRunning, NotFound, Problem
+from services.api.schemas import JobOptions, JobPath, JobStatus, LinkJob, RescoreOptions
 from services.api.status import job_status
+from shared.database.tables import Job
 from shared.jobs import closing
 from shared.jobs.accept import NewImage, NewJob, accept
+from shared.jobs.rescore import already_scored, rescore
+from shared.jobs.states import JobState
 
 api = APIBlueprint("jobs", __name__, url_prefix="/v1", abp_tags=[Tag(name="jobs", description="Submit and watch.")])
 
@@ -54,8 +58,12 @@ def _request_body() -> dict[str, Any]:
 def submit() -> Response:
     """Send files as multipart/form-data, or links as JSON. 202 means that the job is safe: it is committed."""
     ours = parts()
-    job, images = submission.read(request, ours.settings, ours.objects, ours.bundle)
+    job, images = submission.read(request, ours.settings, ours.objects, ours.bundle_wanted)
     status = _commit(ours, job, images)
+    return _accepted(status)
+
+
+def _accepted(status: JobStatus) -> Response:
     answer = jsonify(status.model_dump(mode="json"))
     answer.status_code = HTTPStatus.ACCEPTED
     answer.headers["Location"] = status.links["self"]
@@ -95,3 +103,31 @@ def cancel(path: JobPath) -> dict[str, Any]:
         closing.cancel_job(connection, path.job_id)
     with Session(ours.database) as session:
         return job_status(session, path.job_id).model_dump(mode="json")
+
+
+@api.post(
+    "/jobs/<uuid:job_id>/rescore",
+    summary="Score a job again",
+    responses={HTTPStatus.ACCEPTED: JobStatus, 404: Problem, 409: Problem},
+)
+def rescore_job(path: JobPath, body: RescoreOptions) -> Response:
+    """Scores the faces of a job that has ended with another bundle, as a new job, without detecting them again.
+
+    The first job keeps its results. 202 means that the new job is safe: it is committed.
+    """
+    ours = parts()
+    bundle = ours.bundle_wanted(body.bundle)
+    # Before the session, so that it joins this transaction and leaves its end to it.
+    with ours.database.begin() as connection, Session(connection) as session:
+        source = session.get(Job, path.job_id)
+        if source is None:
+            raise NotFound(f"There is no job {path.job_id}.")
+        if source.state == JobState.RUNNING:
+            raise JobRunning(f"Job {path.job_id} still runs; its faces can be scored again when it has ended.")
+        other = already_scored(connection, source.rescored_from or source.id, bundle)
+        if other is not None:
+            raise AlreadyScored(f"Job {other} has these faces scored with bundle {bundle}, or is at it.")
+        job_id = uuid4()
+        rescore(connection, path.job_id, job_id, bundle)
+        status = job_status(session, job_id)
+    return _accepted(status)

@@ -2,11 +2,16 @@
 
 from typing import Any
 
+import structlog
 from flask_openapi3 import APIBlueprint, Tag
 
 from services.api.parts import parts
-from services.api.schemas import Model, Models
-from shared.memorability.catalogue import shipped
+from services.api.problems import NotFound, Problem
+from services.api.schemas import Model, ModelPath, Models
+from shared.errors import BundleInvalid
+from shared.memorability.catalogue import BundleFacts
+
+log = structlog.get_logger()
 
 api = APIBlueprint(
     "models", __name__, url_prefix="/v1", abp_tags=[Tag(name="models", description="Bundles and cards.")]
@@ -15,9 +20,22 @@ api = APIBlueprint(
 
 @api.get("/models", summary="List models", responses={200: Models})
 def index() -> dict[str, Any]:
-    """Every bundle with its card: data, protocol, figures with intervals, limits."""
-    models = [
-        Model(name=bundle.name, digest=bundle.digest, active=bundle.digest == parts().bundle, card=bundle.card)
-        for bundle in shipped()
-    ]
-    return Models(models=models).model_dump(mode="json")
+    """Every bundle with its card: data, protocol, figures with intervals, limits. Damaged ones are left out."""
+    whole, wrong = parts().catalogue.survey()
+    for error in wrong:
+        log.warning("bundle_left_out", error=error.detail)
+    return Models(models=[_model(bundle) for bundle in whole]).model_dump(mode="json")
+
+
+@api.get("/models/<digest>", summary="See a model", responses={200: Model, 404: Problem})
+def show(path: ModelPath) -> dict[str, Any]:
+    """One bundle with its card."""
+    try:
+        return _model(parts().catalogue.by_digest(path.digest)).model_dump(mode="json")
+    except BundleInvalid as error:
+        raise NotFound(error.detail) from error
+
+
+def _model(bundle: BundleFacts) -> Model:
+    active = bundle.digest == parts().bundle
+    return Model(name=bundle.name, digest=bundle.digest, active=active, card=bundle.card)

@@ -1,4 +1,4 @@
-"""Photos, crops and heat maps as images. None of them carries metadata of the original.
+"""Photos, crops and explanations as images. None of them carries metadata of the original.
 
 Storage is read after the session has ended: connections to the database are few, and storage may take its time.
 """
@@ -9,13 +9,17 @@ from typing import Any
 
 from flask import Response, send_file
 from flask_openapi3 import APIBlueprint, Tag
+from PIL.Image import Image as Drawing
 from sqlalchemy.orm import Session
 
+from services.api.explained import shown
 from services.api.parts import parts
-from services.api.problems import NotFound, Problem
+from services.api.problems import NoSuchWord, NotFound, Problem
 from services.api.results import explanation, matrix
-from services.api.schemas import FacePath, ImagePath
+from services.api.schemas import FacePath, HeatmapQuery, ImagePath
 from shared.database.tables import Face, Image
+from shared.drawing.explained import strongest
+from shared.drawing.page import caption_picture, page
 from shared.images.heatmap import overlay
 
 api = APIBlueprint("pictures", __name__, url_prefix="/v1", abp_tags=[Tag(name="pictures", description="To look at.")])
@@ -28,6 +32,12 @@ def _picture(content: bytes, mimetype: str) -> Response:
     answer = send_file(BytesIO(content), mimetype=mimetype)
     answer.headers["Cache-Control"] = f"private, max-age={PRIVATE_SECONDS}"
     return answer
+
+
+def _drawn(drawing: Drawing) -> Response:
+    buffer = BytesIO()
+    drawing.save(buffer, "PNG")
+    return _picture(buffer.getvalue(), "image/png")
 
 
 def _responses(mimetype: str) -> dict[str | int | HTTPStatus, Any]:
@@ -56,15 +66,43 @@ def crop(path: FacePath) -> Response:
     return _picture(parts().objects.get(key), "image/jpeg")
 
 
-@api.get(
-    "/faces/<int:face_id>/heatmap",
-    summary="See what made the score",
-    responses={**_responses("image/png"), 409: Problem},
-)
-def heatmap(path: FacePath) -> Response:
-    """The crop under a map of contributions: red regions raise the score, blue ones lower it."""
+EXPLAINED = {**_responses("image/png"), 409: Problem}
+
+
+@api.get("/faces/<int:face_id>/heatmap", summary="See what made the score", responses=EXPLAINED)
+def heatmap(path: FacePath, query: HeatmapQuery) -> Response:
+    """The crop under a map of contributions: red regions raise the score, blue ones lower it.
+
+    Each map is on the face's own scale. Of all words: the strongest region has the full colour. Of one `word`: the
+    strongest region of any single word has, so that the words of a face can be compared with each other; on the scale
+    of all words together, one of thirty would hardly be seen. Faces are not comparable by colour, only by numbers.
+    """
     with Session(parts().database) as session:
         why = explanation(session, path.face_id)
-        regions = matrix(why.contributions, why).sum(axis=0).reshape(why.rows, why.columns)
+        words = matrix(why.contributions, why).reshape(-1, why.rows, why.columns)
+        if query.word is not None and query.word >= len(words):
+            raise NoSuchWord(f"The caption of face {path.face_id} has {len(words)} words, which count from 0.")
         key = session.get_one(Face, path.face_id).crop_key
-    return _picture(overlay(parts().objects.get(key), regions), "image/png")
+    crop = parts().objects.get(key)
+    if query.word is None:
+        return _picture(overlay(crop, words.sum(axis=0)), "image/png")
+    return _picture(overlay(crop, words[query.word], strongest(words)), "image/png")
+
+
+@api.get("/faces/<int:face_id>/words", summary="See which words made the score", responses=EXPLAINED)
+def words(path: FacePath) -> Response:
+    """The caption, each word on the colour of what it adds, with a legend and the sum of all parts.
+
+    The colours are those of the heat map: red raises, blue lowers, pale hardly matters; the heaviest word has the
+    full colour. Captions beyond some fifty lines end in how many words are not shown and what they add.
+    """
+    return _drawn(caption_picture(shown(path.face_id).face))
+
+
+@api.get("/faces/<int:face_id>/explanation/picture", summary="See the whole explanation", responses=EXPLAINED)
+def explanation_picture(path: FacePath) -> Response:
+    """One page: crop, heat map, score with its uncertainty and percentile, flags, the coloured caption, the heaviest
+    words with their own maps, the sum of all parts beside the logit, and what the model is and is not.
+    """
+    seen = shown(path.face_id)
+    return _drawn(page(seen.face, seen.title, seen.about))

@@ -51,10 +51,38 @@ class NotFound(RequestError):
     status = HTTPStatus.NOT_FOUND
 
 
+class NoSuchWord(RequestError):
+    """The caption of this face has no word of that number. Words count from 0, in the order of the caption."""
+
+    code = "no_such_word"
+    status = HTTPStatus.NOT_FOUND
+
+
 class NotYet(RequestError):
     """This is not there yet; the job is still on its way."""
 
     code = "not_yet"
+    status = HTTPStatus.CONFLICT
+
+
+class UnknownBundle(RequestError):
+    """This service does not have the model bundle that was asked for."""
+
+    code = "unknown_bundle"
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+class JobRunning(RequestError):
+    """The job still runs; its faces can be scored again when it has ended."""
+
+    code = "job_running"
+    status = HTTPStatus.CONFLICT
+
+
+class AlreadyScored(RequestError):
+    """The faces of this job are scored with this bundle already."""
+
+    code = "already_scored"
     status = HTTPStatus.CONFLICT
 
 

@@ -42,6 +42,16 @@ def page(path: schemas.JobPath, query: schemas.ResultsQuery) -> dict[str, Any]:
         ).model_dump(mode="json")
 
 
+@api.get("/faces/<int:face_id>", summary="Read a face", responses={200: schemas.FaceResult, 404: Problem})
+def face(path: schemas.FacePath) -> dict[str, Any]:
+    """One face, as the results of its job have it."""
+    with Session(parts().database) as session:
+        found = session.get(Face, path.face_id)
+        if found is None:
+            raise NotFound(f"There is no face {path.face_id}.")
+        return _face(found, session.get(Explanation, path.face_id)).model_dump(mode="json")
+
+
 @api.get(
     "/faces/<int:face_id>/explanation",
     summary="Explain a score in full",
@@ -120,10 +130,11 @@ def _image(image: Image, faces: list[schemas.FaceResult], attempts: list[schemas
 
 
 def _face(face: Face, why: Explanation | None) -> schemas.FaceResult:
-    links = {"crop": url_for("pictures.crop", face_id=face.id)}
+    links = {"self": url_for("results.face", face_id=face.id), "crop": url_for("pictures.crop", face_id=face.id)}
     if why is not None:
-        links["heatmap"] = url_for("pictures.heatmap", face_id=face.id)
         links["explanation"] = url_for("results.explain", face_id=face.id)
+        for picture in ("heatmap", "words", "explanation_picture"):
+            links[picture] = url_for(f"pictures.{picture}", face_id=face.id)
     return schemas.FaceResult(
         id=face.id,
         face=face.position,

@@ -32,6 +32,7 @@ def _small_json(metadata: dict[str, Any]) -> dict[str, Any]:
 
 
 Name = Annotated[str, Field(max_length=NAME_LENGTH), AfterValidator(_storable)]
+BundleWanted = Annotated[str, Field(min_length=1, max_length=NAME_LENGTH), AfterValidator(_storable)]
 Metadata = Annotated[dict[str, Any], AfterValidator(_small_json)]
 
 
@@ -39,6 +40,12 @@ class JobPath(BaseModel):
     """A job's id in the path."""
 
     job_id: UUID
+
+
+class ModelPath(BaseModel):
+    """A bundle's digest in the path."""
+
+    digest: str = Field(pattern="^[0-9a-f]{64}$")
 
 
 class ImagePath(BaseModel):
@@ -51,6 +58,14 @@ class FacePath(BaseModel):
     """A face's id in the path."""
 
     face_id: int = Field(ge=1, lt=2**63)
+
+
+class HeatmapQuery(BaseModel):
+    """Whose regions the map shows."""
+
+    word: int | None = Field(
+        None, ge=0, lt=2**31, description="place in the explanation's `words`, from 0; all words together if not given"
+    )
 
 
 class Link(BaseModel):
@@ -75,6 +90,18 @@ class JobOptions(BaseModel):
     captioner: Literal["auto", "ollama", "describer"] = Field(
         "auto", description="who describes the faces; auto: Ollama if it is there, else the describer"
     )
+    bundle: BundleWanted | None = Field(
+        None,
+        description="name or digest of the bundle to score with, see `GET /v1/models`; else the active one",
+    )
+
+
+class RescoreOptions(BaseModel):
+    """With what a job is to be scored again."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    bundle: BundleWanted = Field(description="name or digest of the bundle, see `GET /v1/models`")
 
 
 class LinkJob(JobOptions):
@@ -115,6 +142,8 @@ class JobStatus(BaseModel):
     estimate_seconds: float | None = Field(description="until the end at the pace so far; null if not known yet")
     created_at: datetime
     finished_at: datetime | None
+    rescored_from: UUID | None = Field(None, description="the job whose faces this one scores again, if it does")
+    rescored_as: list[UUID] = Field(default_factory=list, description="the jobs that score this one's faces again")
     links: dict[str, str]
 
 
@@ -149,7 +178,9 @@ class FaceResult(BaseModel):
     )
     landmarks: list[tuple[float, float]]
     confidence: float
-    flags: list[str] = Field(description="reasons to trust the score less: small, blurred")
+    flags: list[str] = Field(
+        description="reasons to trust the score less: small, blurred, turned, dark, not_a_photograph"
+    )
     caption: str | None
     captioner: dict[str, Any] | None
     words: list[Word] | None = Field(description="those that weigh most first")

@@ -16,9 +16,10 @@ from shared.jobs.states import FINAL, ImageState, JobState, Stage
 
 @dataclass(frozen=True)
 class Counts:
-    """A job's counters."""
+    """A job's counters. `first` is the stage at which its images begin."""
 
     images: dict[tuple[Stage, ImageState], int]
+    first: Stage = Stage.DETECTION
 
     @property
     def total(self) -> int:
@@ -46,9 +47,10 @@ class Counts:
         Intake does not count: uploads have it behind them from the start, and would begin at a fifth.
         """
         journey = list(Stage)
-        whole = journey.index(Stage.SCORING)
+        begin = journey.index(self.first)
+        whole = len(journey) - begin
         done = sum(
-            number * (whole if state in FINAL else max(journey.index(stage) - 1, 0))
+            number * (whole if state in FINAL else max(journey.index(stage) - begin, 0))
             for (stage, state), number in self.images.items()
         )
         return done / (self.total * whole) if self.total else 1.0
@@ -56,7 +58,7 @@ class Counts:
 
 def bundle_name(digest: str) -> BundleName:
     """The bundle of a digest, by the name it has here."""
-    return BundleName(name=parts().bundle_names.get(digest), digest=digest)
+    return BundleName(name=parts().bundle_name(digest), digest=digest)
 
 
 def job_status(session: Session, job_id: UUID) -> JobStatus:
@@ -68,7 +70,11 @@ def job_status(session: Session, job_id: UUID) -> JobStatus:
         raise NotFound(f"There is no job {job_id}.")
     job, age = found
     rows = session.execute(select(JobCount.stage, JobCount.state, JobCount.images).where(JobCount.job_id == job_id))
-    counts = Counts({(Stage(row.stage), ImageState(row.state)): row.images for row in rows if row.images})
+    counts = Counts(
+        {(Stage(row.stage), ImageState(row.state)): row.images for row in rows if row.images},
+        Stage.EMBEDDING if job.rescored_from else Stage.DETECTION,
+    )
+    again = session.scalars(select(Job.id).where(Job.rescored_from == job_id).order_by(Job.created_at))
     return JobStatus(
         id=job.id,
         name=job.name,
@@ -83,10 +89,13 @@ def job_status(session: Session, job_id: UUID) -> JobStatus:
         estimate_seconds=_estimate(job, float(age), counts.progress),
         created_at=job.created_at,
         finished_at=job.finished_at,
+        rescored_from=job.rescored_from,
+        rescored_as=list(again),
         links={
             "self": url_for("jobs.show", job_id=job_id),
             "results": url_for("results.page", job_id=job_id),
             "cancel": url_for("jobs.cancel", job_id=job_id),
+            "rescore": url_for("jobs.rescore_job", job_id=job_id),
         },
     )
 

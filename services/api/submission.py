@@ -2,6 +2,7 @@
 
 import json
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import BinaryIO, cast
@@ -22,6 +23,7 @@ from shared.storage.objects import Objects, delete_prefix
 
 log = structlog.get_logger()
 
+Named = Callable[[str | None], str]
 # Objects written side by side: storage answers are waited for, not computed. No more files are open than these and one.
 UPLOADS_AT_ONCE = 8
 # The multipart field that carries the images.
@@ -32,16 +34,18 @@ MAX_FIELDS = 16
 MAX_LINKS_BYTES = 32 * MIB
 
 
-def read(request: Request, settings: Settings, objects: Objects, bundle: str) -> tuple[NewJob, list[NewImage]]:
+def read(request: Request, settings: Settings, objects: Objects, named: Named) -> tuple[NewJob, list[NewImage]]:
     """The job and the images of a request; uploaded files are in storage when this returns.
+
+    `named` gives the digest of the bundle that the request names, or of the default one for None.
 
     Raises RequestError for what cannot be read or is too much, ValidationError for fields that do not fit.
     """
     try:
         if request.mimetype == "multipart/form-data":
-            return _uploads(request, settings, objects, bundle)
+            return _uploads(request, settings, objects, named)
         if request.mimetype == "application/json":
-            return _links(request, settings, bundle)
+            return _links(request, settings, named)
         raise UnsupportedMedia
     except Exception:
         _drop_rest(request)
@@ -55,9 +59,13 @@ def _drop_rest(request: Request) -> None:
             pass
 
 
-def _job(job_id: UUID, options: JobOptions, bundle: str) -> NewJob:
+def _job(job_id: UUID, options: JobOptions, named: Named) -> NewJob:
     return NewJob(
-        id=job_id, captioner=options.captioner, bundle=bundle, name=options.name, client_metadata=options.metadata
+        id=job_id,
+        captioner=options.captioner,
+        bundle=named(options.bundle),
+        name=options.name,
+        client_metadata=options.metadata,
     )
 
 
@@ -73,13 +81,13 @@ def _check_number(number: int, settings: Settings) -> None:
 # --- Links -------------------------------------------------------------------------------------------------------
 
 
-def _links(request: Request, settings: Settings, bundle: str) -> tuple[NewJob, list[NewImage]]:
+def _links(request: Request, settings: Settings, named: Named) -> tuple[NewJob, list[NewImage]]:
     body = LinkJob.model_validate_json(_json(request))
     _check_number(len(body.images), settings)
     images = [
         NewImage(name=link.name or link.url, source_url=link.url, client_metadata=link.metadata) for link in body.images
     ]
-    return _job(uuid4(), body, bundle), images
+    return _job(uuid4(), body, named), images
 
 
 def _json(request: Request) -> bytearray:
@@ -98,7 +106,7 @@ def _json(request: Request) -> bytearray:
 # --- Files -------------------------------------------------------------------------------------------------------
 
 
-def _uploads(request: Request, settings: Settings, objects: Objects, bundle: str) -> tuple[NewJob, list[NewImage]]:
+def _uploads(request: Request, settings: Settings, objects: Objects, named: Named) -> tuple[NewJob, list[NewImage]]:
     boundary = request.mimetype_params.get("boundary", "").encode(errors="replace")
     if not boundary:
         raise InvalidSubmission("The Content-Type names no boundary; it must be the one that parts the body.")
@@ -107,7 +115,7 @@ def _uploads(request: Request, settings: Settings, objects: Objects, bundle: str
         fields, images = _received(request, boundary, job_id, settings, objects)
         if not images:
             raise InvalidSubmission(f"Send at least one file, with its file name, in the field {FILES_FIELD!r}.")
-        return _job(job_id, _options(fields), bundle), images
+        return _job(job_id, _options(fields), named), images
     except Exception:
         discard(objects, job_id)
         raise

@@ -1,6 +1,7 @@
 """Bundles and how good they are, for people."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -8,28 +9,33 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from shared.memorability.catalogue import BundleFacts
+from services.cli.terminal import plain
+from services.training.card_tables import TextTable, tables, with_interval
+from shared.memorability.catalogue import DIGITS, BundleFacts
 
-DIGITS = 12  # of a digest: enough to tell bundles apart
 
+def bundles_table(bundles: Iterable[BundleFacts], used: str) -> Table:
+    """A row for each bundle: name, digest, what it predicts, its Spearman correlation with people's ratings.
 
-def bundles_table(bundles: Iterable[BundleFacts]) -> Table:
-    """A row for each bundle: name, digest, what it predicts, its Spearman correlation with people's ratings."""
+    `used` is the digest of the one that new jobs are scored with.
+    """
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("bundle", no_wrap=True)
     table.add_column("digest", no_wrap=True)
     table.add_column("predicts", min_width=40)
     table.add_column("Spearman (95 %)", no_wrap=True)
     table.add_column("people agree", no_wrap=True)
+    table.add_column("", no_wrap=True)
     for bundle in bundles:
-        results = bundle.card["results"]
-        ceiling = results["human_ceiling"]
+        results = bundle.card.get("results", {})
+        spearman, ceiling = results.get("quality", {}).get("spearman"), results.get("human_ceiling")
         table.add_row(
-            bundle.name,
+            Text(plain(bundle.name)),
             bundle.digest[:DIGITS],
-            bundle.card["target"],
-            _with_interval(results["quality"]["spearman"]),
+            Text(plain(str(bundle.card.get("target", "not known")))),
+            with_interval(spearman) if spearman else "not known",
             f"{ceiling['spearman_brown']:.2f}" if ceiling else "not known",
+            "in use" if bundle.digest == used else "",
         )
     return table
 
@@ -40,35 +46,46 @@ def quality_view(bundle: BundleFacts, results: dict[str, Any]) -> Group:
     table.add_column("measure")
     table.add_column("value (95 %)", no_wrap=True)
     for name, measured in results["quality"].items():
-        table.add_row(name.replace("_", " ").capitalize(), _with_interval(measured))
-    if results["human_ceiling"]:
-        half, full = (results["human_ceiling"][name] for name in ("split_half_spearman", "spearman_brown"))
-        table.add_row("Spearman of one half of the raters with the other", f"{half:.3f}")
-        table.add_row("Spearman of all raters with as many others", f"{full:.3f}")
+        table.add_row(name.replace("_", " ").capitalize(), with_interval(measured))
+    for row in chain(_repeats(results), _ceiling(results), _seed_protocol(results), _judged(results)):
+        table.add_row(*row)
     table.add_row("Ratings within the stated uncertainty", f"{results['interval']['measured_coverage']:.1%}")
     title = Text(f"Bundle {bundle.name} {bundle.digest[:DIGITS]}, on faces held out of its training")
-    return Group(title, table, _groups(results["group_gaps"]))
+    return Group(title, table, *(_laid_out(found) for found in tables(results)))
 
 
-def _groups(gaps: Iterable[dict[str, Any]]) -> Table:
-    """A row for each third of an attribute: how well the bundle predicts it, and how far it is off on average."""
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for heading in ("attribute", "third"):
-        table.add_column(heading)
-    for heading in ("faces", "Spearman", "mean rating", "mean score less mean rating"):
-        table.add_column(heading, justify="right")
-    for gap in gaps:
-        table.add_row(
-            gap["attribute"],
-            gap["third"],
-            str(gap["faces"]),
-            f"{gap['spearman']:.3f}",
-            f"{gap['mean_rating']:.3f}",
-            f"{gap['mean_score_less_mean_rating']:+.3f}",
-        )
+def _repeats(results: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    if "repeats" in results:
+        yield "Spearman of each repeat", ", ".join(f"{value:.3f}" for value in results["repeats"])
+
+
+def _ceiling(results: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    ceiling = results["human_ceiling"]
+    if ceiling:
+        source = f" ({ceiling['source']})" if "source" in ceiling else ""
+        yield f"Spearman of one half of the raters with the other{source}", f"{ceiling['split_half_spearman']:.3f}"
+        yield "Spearman of all raters with as many others", f"{ceiling['spearman_brown']:.3f}"
+
+
+def _seed_protocol(results: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    found = results.get("seed_protocol")
+    if found:
+        yield f"Spearman by the seed's protocol, on {found['faces']} faces", with_interval(found["spearman"])
+        yield found["published"].capitalize(), f"{found['published_spearman']:.3f}"
+
+
+def _judged(results: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    found = results.get("judged_memorability")
+    if found:
+        yield "Judged memorability: Spearman of two halves of the raters", f"{found['split_half_spearman']:.3f}"
+        yield "Judged memorability and the target", with_interval(found["spearman_with_target"])
+        yield "Judged memorability and the score", with_interval(found["spearman_with_score"])
+
+
+def _laid_out(found: TextTable) -> Table:
+    table = Table(title=found.title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    for head, is_number in zip(found.heads, found.numeric, strict=True):
+        table.add_column(head, justify="right" if is_number else "left")
+    for row in found.rows:
+        table.add_row(*row)
     return table
-
-
-def _with_interval(measured: dict[str, Any]) -> str:
-    low, high = measured["interval_95"]
-    return f"{measured['value']:.3f} ({low:.3f} to {high:.3f})"

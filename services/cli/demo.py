@@ -36,14 +36,24 @@ def demo(output: Path) -> None:
     from services.cli.tables import results_table
     from services.cli.terminal import notes, results
     from services.client.wording import about
+    from services.local.bundles import bundles_folder, chosen
     from shared.settings import LocalSettings
 
     console = notes()
     photos = output / "photos"
     files = write_samples(photos)
     home = Path(tempfile.mkdtemp(prefix="home-", dir=output))
-    # Embedded servers and the describer whatever the settings say: this is a show, not somebody's database.
-    local = LocalSettings(home=home, database_url=None, broker_url=None, storage_url=None)
+    # Embedded servers and the describer whatever the settings say: this is a show, not somebody's database. The bundle
+    # is the one that is in use here, because that is what is to be shown.
+    own = LocalSettings()
+    local = LocalSettings(
+        home=home,
+        database_url=None,
+        broker_url=None,
+        storage_url=None,
+        bundle=chosen(own),
+        bundles_folder=bundles_folder(own),
+    )
     with started(local, console) as facemem:
         with Display(console) as display:
             journey = Journey(facemem, files, display, relative_to=photos)

@@ -5,13 +5,23 @@ from itertools import zip_longest
 from pathlib import Path
 from uuid import UUID
 
-from services.api.schemas import ImageResult, JobStatus
+from services.api.schemas import BundleName, ImageResult, JobStatus
 from services.cli.gather import portions, shown
 from services.cli.progress import Display
 from services.client import Facemem
+from shared.errors import FacememError
 from shared.jobs.states import FINAL
 
 WATCH_SECONDS = 0.25
+
+
+class MixedBundles(FacememError):
+    """These jobs are scored with different bundles, whose scores cannot stand in one table.
+
+    Look at them one by one with `facemem results`, or score them with the same bundle: `facemem rescore`.
+    """
+
+    code = "mixed_bundles"
 
 
 class Journey:
@@ -25,30 +35,26 @@ class Journey:
         self._relative_to = relative_to
         self.jobs: list[JobStatus] = []
 
-    def submit(self, *, captioner: str, name: str | None) -> Iterator[JobStatus]:
-        """Sends all files. Yields each job once it is safe."""
+    def submit(self, *, captioner: str, name: str | None, bundle: str | None = None) -> Iterator[JobStatus]:
+        """Sends all files. Yields each job once it is safe. All have the same bundle, even if the service's changes."""
         step = self._display.upload(sum(file.stat().st_size for portion in self._portions for file in portion))
         for portion in self._portions:
             job = self._facemem.submit(
-                portion, relative_to=self._relative_to, name=name, captioner=captioner, on_upload=step
+                portion, relative_to=self._relative_to, name=name, captioner=captioner, bundle=bundle, on_upload=step
             )
+            bundle = job.bundle.digest
             self.jobs.append(job)
             self._display.note(f"Submitted {job.images:,} images as job {job.id}.")
             yield job
 
     def watch(self) -> None:
         """Returns when all jobs have ended."""
-        for statuses in _together(self._facemem, [job.id for job in self.jobs]):
-            self.jobs = statuses
-            self._display.show(statuses)
-        ended = max(job.finished_at or job.created_at for job in self.jobs)
-        took = (ended - self.jobs[0].created_at).total_seconds()
-        self._display.note(f"Done in {took:.1f} s: {tally(self.jobs)}.")
+        self.jobs = watched(self._facemem, self.jobs, self._display)
 
-    def score(self, *, captioner: str, name: str | None) -> None:
+    def score(self, *, captioner: str, name: str | None, bundle: str | None = None) -> None:
         """Submits and watches. Ctrl-C cancels what was submitted."""
         try:
-            for _ in self.submit(captioner=captioner, name=name):
+            for _ in self.submit(captioner=captioner, name=name, bundle=bundle):
                 pass
             self.watch()
         except KeyboardInterrupt:
@@ -56,7 +62,8 @@ class Journey:
             raise
 
     def results(self) -> Iterator[ImageResult]:
-        """All images in the order of their files."""
+        """All images in the order of their files. Raises MixedBundles."""
+        one_bundle(self.jobs)
         for job, portion in zip(self.jobs, self._portions, strict=True):
             for image in self._facemem.results(job.id):
                 # The service cuts long names off.
@@ -68,6 +75,28 @@ class Journey:
         for job in self.jobs:
             self._facemem.cancel(job.id)
             self._display.note(f"Cancelled job {job.id}; images that were finished keep their results.")
+
+
+def watched(facemem: Facemem, jobs: Sequence[JobStatus], display: Display) -> list[JobStatus]:
+    """Shows these jobs until all have ended; returns how they ended."""
+    ended = list(jobs)
+    for ended in _together(facemem, [job.id for job in jobs]):
+        display.show(ended)
+    last = max(job.finished_at or job.created_at for job in ended)
+    took = (last - ended[0].created_at).total_seconds()
+    display.note(f"Done in {took:.1f} s: {tally(ended)}.")
+    return ended
+
+
+def one_bundle(jobs: Sequence[JobStatus]) -> BundleName:
+    """The bundle that all these jobs are scored with. Raises MixedBundles."""
+    first = jobs[0].bundle
+    for job in jobs:
+        if job.bundle.digest != first.digest:
+            raise MixedBundles(
+                f"Job {jobs[0].id} is scored with {first.digest}, job {job.id} with {job.bundle.digest}."
+            )
+    return first
 
 
 def tally(jobs: Sequence[JobStatus]) -> str:

@@ -8,7 +8,10 @@ from pydantic import ValidationError
 from services.cli.demo import demo
 from services.cli.doctor.command import doctor
 from services.cli.evaluate import evaluate
+from services.cli.explain import explain
+from services.cli.insights import insights
 from services.cli.models import models
+from services.cli.rescore import rescore
 from services.cli.results import results
 from services.cli.score import score
 from services.cli.status import status
@@ -38,7 +41,7 @@ class Commands(click.RichGroup):
         except OSError as error:
             raise click.ClickException(str(error)) from error
         except ValidationError as error:
-            if error.title not in ("Settings", "LocalSettings"):
+            if error.title not in ("Settings", "LocalSettings", "OllamaSettings"):
                 raise
             wrong = [f"FACEMEM_{str(each['loc'][0]).upper()}: {each['msg']}" for each in error.errors()]
             raise click.ClickException("\n".join(["A setting is wrong.", *wrong])) from error
@@ -59,5 +62,5 @@ def cli() -> None:
     """
 
 
-for command in (demo, score, up, submit, status, results, models, train, evaluate, doctor):
+for command in (demo, score, up, submit, status, results, explain, rescore, insights, models, train, evaluate, doctor):
     cli.add_command(command)

@@ -21,6 +21,9 @@ captioner = click.option(
     show_default=True,
     help="Who describes the faces. The describer is built in; auto prefers Ollama where it answers.",
 )
+bundle = click.option(
+    "--bundle", metavar="NAME", help="Score with this bundle; name or digest.  [default: the one in use]"
+)
 name = click.option("--name", help="Name of the job, echoed with every answer.")
 images = click.argument(
     "paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path)

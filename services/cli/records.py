@@ -12,6 +12,7 @@ COLUMNS = (
     "state",
     "reason",
     "face",
+    "face_id",
     "score",
     "uncertainty",
     "percentile",
@@ -19,6 +20,7 @@ COLUMNS = (
     "top",
     "right",
     "bottom",
+    "flags",
     "caption",
     "words",
     "bundle",
@@ -56,10 +58,12 @@ def _line(record: dict[str, Any]) -> str:
 def _face(face: FaceResult) -> dict[str, Any]:
     return {
         "face": face.face,
+        "face_id": face.id,
         "score": face.score,
         "uncertainty": face.uncertainty,
         "percentile": face.percentile,
         "box": face.box,
+        "flags": face.flags,
         "caption": face.caption,
         "words": [{"text": word.text, "contribution": word.contribution} for word in face.words or []],
         "bundle": face.bundle and face.bundle.model_dump(),
@@ -71,6 +75,7 @@ def _cells(face: FaceResult) -> dict[str, Any]:
     del cells["box"]
     cells |= dict(zip(("left", "top", "right", "bottom"), face.box, strict=True))
     cells["words"] = "; ".join(f"{word.text} {word.contribution:+.4f}" for word in face.words or [])
+    cells["flags"] = "; ".join(face.flags)
     cells["bundle"] = face.bundle and face.bundle.name
     cells["bundle_digest"] = face.bundle and face.bundle.digest
     return cells

@@ -10,15 +10,21 @@ from services.cli import options
 
 @click.command()
 @options.images
-@click.option("--json", "as_json", is_flag=True, help="One JSON object for each face on stdout, and nothing else.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="One JSON object for each face on stdout, and nothing else; `face_id` is what `facemem explain` takes.",
+)
 @click.option(
     "--sheet",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE.png",
-    help="Also draw a contact sheet: photos, boxes, heat maps, scores.",
+    help="Also draw a contact sheet: photos, boxes, scores, heat maps, coloured captions, and sums that check.",
 )
 @options.name
 @options.captioner
+@options.bundle
 @options.home
 @options.api
 def score(
@@ -27,6 +33,7 @@ def score(
     sheet: Path | None,
     name: str | None,
     captioner: str,
+    bundle: str | None,
     home: Path | None,
     api: str | None,
 ) -> None:
@@ -58,7 +65,7 @@ def score(
     with started_if_needed(home, api, console) as facemem:
         with Display(console) as display:
             journey = Journey(facemem, files, display)
-            journey.score(captioner=captioner, name=name)
+            journey.score(captioner=captioner, name=name, bundle=bundle)
         told = about(facemem.models(), journey.jobs[0].bundle.digest)
         if as_json:
             for line in json_lines(journey.results()):

@@ -12,10 +12,17 @@ from services.cli import options
 @click.option("--wait", is_flag=True, help="Stay and show the progress until the job has ended.")
 @options.name
 @options.captioner
+@options.bundle
 @options.home
 @options.api
 def submit(
-    paths: tuple[Path, ...], wait: bool, name: str | None, captioner: str, home: Path | None, api: str | None
+    paths: tuple[Path, ...],
+    wait: bool,
+    name: str | None,
+    captioner: str,
+    bundle: str | None,
+    home: Path | None,
+    api: str | None,
 ) -> None:
     """Submit photographs to the facemem that runs, and print the job's id.
 
@@ -35,7 +42,7 @@ def submit(
     files = gather(paths)
     with connected(home, api) as facemem, Display(notes()) as display:
         journey = Journey(facemem, files, display)
-        for job in journey.submit(captioner=captioner, name=name):
+        for job in journey.submit(captioner=captioner, name=name, bundle=bundle):
             click.echo(job.id)
         if wait:
             journey.watch()

@@ -13,6 +13,7 @@ from uuid import UUID
 import httpx
 from pydantic import BaseModel, ValidationError
 
+from services.api.insight_schemas import Insights
 from services.api.schemas import (
     Explanation,
     FaceResult,
@@ -30,6 +31,8 @@ from shared.jobs.states import JobState
 TIMEOUT = httpx.Timeout(30.0, connect=5.0)
 # The answer to a submission comes once every file of it is in storage and committed.
 SUBMIT_TIMEOUT = httpx.Timeout(600.0, connect=5.0)
+# A job of a million is read through once.
+INSIGHTS_TIMEOUT = httpx.Timeout(120.0, connect=5.0)
 WATCH_SECONDS = 0.5
 # A service that is restarted answers again within seconds; a job that is watched for hours should survive that.
 PATIENCE_SECONDS = 30.0
@@ -69,20 +72,21 @@ class Facemem:
         name: str | None = None,
         metadata: Mapping[str, Any] | None = None,
         captioner: str = "auto",
+        bundle: str | None = None,
         on_upload: Callable[[int], None] = lambda _: None,
     ) -> JobStatus:
         """Submits files as one job. When this returns, the job is safe.
 
-        Each image is named by its path, below `relative_to` if given. `on_upload` is called with the number of bytes
-        that were sent since the last call. Raises FileUnreadable, and ValueError if there is no file at all.
+        Each image is named by its path, below `relative_to` if given. `bundle` is the name or digest of a bundle of the
+        service. `on_upload` is called with the number of bytes that were sent since the last call. Raises
+        FileUnreadable, and ValueError if there is no file at all.
         """
         if not paths:
             raise ValueError("a job needs at least one file")
         fields = {"captioner": captioner, "metadata": json.dumps(dict(metadata or {}))}
-        if name is not None:
-            fields["name"] = name
+        fields |= {key: value for key, value in (("name", name), ("bundle", bundle)) if value is not None}
         files = list(uploads.parts(paths, relative_to, on_upload))
-        return self._post("/v1/jobs", JobStatus, data=fields, files=files)
+        return self._post("/v1/jobs", JobStatus, data=fields, files=files, timeout=SUBMIT_TIMEOUT)
 
     def submit_links(
         self,
@@ -91,6 +95,7 @@ class Facemem:
         name: str | None = None,
         metadata: Mapping[str, Any] | None = None,
         captioner: str = "auto",
+        bundle: str | None = None,
     ) -> JobStatus:
         """Submits images that the service shall fetch by itself."""
         job = LinkJob.model_validate(
@@ -98,6 +103,7 @@ class Facemem:
                 "name": name,
                 "metadata": dict(metadata or {}),
                 "captioner": captioner,
+                "bundle": bundle,
                 "images": [Link(url=link, name=None) if isinstance(link, str) else link for link in links],
             }
         )
@@ -130,6 +136,10 @@ class Facemem:
         """Withdraws a job. Images that are finished keep their results."""
         return self._post(f"/v1/jobs/{job_id}/cancel", JobStatus)
 
+    def rescore(self, job_id: UUID | str, bundle: str) -> JobStatus:
+        """Scores the faces of a job that has ended again, with the bundle of that name or digest, as a new job."""
+        return self._post(f"/v1/jobs/{job_id}/rescore", JobStatus, json={"bundle": bundle}, timeout=SUBMIT_TIMEOUT)
+
     def results(self, job_id: UUID | str) -> Iterator[ImageResult]:
         """Every image of a job in the order of submission, page after page; also while the job runs."""
         cursor: int | None = 0
@@ -138,7 +148,19 @@ class Facemem:
             yield from page.results
             cursor = page.next_cursor
 
+    def insights(self, job_id: UUID | str, *, everything: bool = False) -> Insights:
+        """Which words go with high and low scores of a job; with `everything` also those that chance may have made."""
+        return self._get(f"/v1/jobs/{job_id}/insights", Insights, INSIGHTS_TIMEOUT, all=everything)
+
+    def insights_picture(self, job_id: UUID | str) -> bytes:
+        """The same as a picture, PNG."""
+        return self._bytes(f"/v1/jobs/{job_id}/insights/picture", INSIGHTS_TIMEOUT)
+
     # --- Faces ---------------------------------------------------------------------------------------------------
+
+    def face(self, face_id: int) -> FaceResult:
+        """One face by its id."""
+        return self._get(f"/v1/faces/{face_id}", FaceResult)
 
     def explanation(self, face: FaceResult) -> Explanation:
         """What every word adds at every region."""
@@ -152,9 +174,19 @@ class Facemem:
         """The face as the model saw it, as JPEG."""
         return self._bytes(f"/v1/faces/{face.id}/crop")
 
-    def heatmap(self, face: FaceResult) -> bytes:
-        """The crop under the map of what each region adds, as PNG."""
-        return self._bytes(f"/v1/faces/{face.id}/heatmap")
+    def heatmap(self, face: FaceResult, word: int | None = None) -> bytes:
+        """The crop under the map of what each region adds, as PNG; by one word, if its place among `words` of the
+        explanation is given.
+        """
+        return self._bytes(f"/v1/faces/{face.id}/heatmap", **({} if word is None else {"word": word}))
+
+    def words(self, face: FaceResult) -> bytes:
+        """The caption with its words coloured by what they add, as PNG."""
+        return self._bytes(f"/v1/faces/{face.id}/words")
+
+    def explanation_picture(self, face: FaceResult) -> bytes:
+        """The whole explanation on one page, as PNG."""
+        return self._bytes(f"/v1/faces/{face.id}/explanation/picture")
 
     # --- The service ---------------------------------------------------------------------------------------------
 
@@ -164,20 +196,26 @@ class Facemem:
 
     # --- HTTP ----------------------------------------------------------------------------------------------------
 
-    def _get(self, path: str, answer: type[Answer], **query: int) -> Answer:
+    def _get(self, path: str, answer: type[Answer], timeout: httpx.Timeout = TIMEOUT, /, **query: int) -> Answer:
         with self._translated():
-            return self._read(self._http.get(path, params=query), answer)
+            return self._read(self._http.get(path, params=query, timeout=timeout), answer)
 
     def _post(
-        self, path: str, answer: type[Answer], *, data: Any = None, files: Any = None, json: Any = None
+        self,
+        path: str,
+        answer: type[Answer],
+        *,
+        data: Any = None,
+        files: Any = None,
+        json: Any = None,
+        timeout: httpx.Timeout = TIMEOUT,
     ) -> Answer:
         with self._translated():
-            timeout = SUBMIT_TIMEOUT if files else TIMEOUT
             return self._read(self._http.post(path, data=data, files=files, json=json, timeout=timeout), answer)
 
-    def _bytes(self, path: str) -> bytes:
+    def _bytes(self, path: str, timeout: httpx.Timeout = TIMEOUT, /, **query: int) -> bytes:
         with self._translated():
-            return _checked(self._http.get(path)).content
+            return _checked(self._http.get(path, params=query, timeout=timeout)).content
 
     def _read(self, response: httpx.Response, answer: type[Answer]) -> Answer:
         try:

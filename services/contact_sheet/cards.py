@@ -4,11 +4,14 @@ from io import BytesIO
 
 from PIL import Image, ImageDraw, ImageOps
 
-from services.api.schemas import FaceResult, Word
-from services.client.wording import contribution, heaviest, ordinal, why_no_score
+from services.api.schemas import FaceResult
+from services.client.wording import why_no_score
 from services.contact_sheet.content import SheetFace, SheetImage
-from services.contact_sheet.ink import CARD, FAINT, INK, LOWERING, RAISING, SMOOTH, SOFT, bar, chip, rounded, text
-from services.contact_sheet.layout import beside, card, ends, flow, grid, stack
+from shared.drawing.caption import coloured_caption
+from shared.drawing.ink import CARD, FAINT, INK, RAISING, SMOOTH, SOFT, bar, rounded, text
+from shared.drawing.layout import beside, card, ends, grid, stack
+from shared.drawing.page import word_maps
+from shared.wording import flagged, ordinal
 
 CARD_WIDTH = 760
 PADDING = 22
@@ -19,7 +22,9 @@ GAP = 14
 PICTURE_RADIUS = 8
 LINE = 3  # of the frame around a face
 BADGE = 30  # the circle with its number
-WORDS = 3
+WORDS = 3  # that have a map of their own
+MAPS_GAP = 8
+ONE_FACE_LINES, SEVERAL_FACES_LINES = 5, 10  # of a caption: all that the describer says
 FACES = 12  # of one image, largest first; a crowd would make a sheet of its own
 TILE_WIDTH = 368
 THUMBNAIL = (112, 84)
@@ -31,18 +36,19 @@ def image_card(image: SheetImage) -> Image.Image:
     name = text(image.result.image, 19, SOFT, width=INSIDE)
     if len(faces) == 1:
         photo = _photo(image, PHOTO_WIDTH)
-        body = stack(
-            [
-                beside([photo, _face(faces[0], INSIDE - PHOTO_WIDTH - PADDING)], PADDING),
-                _caption(faces[0].result, INSIDE, 2),
-            ],
-            GAP,
-        )
+        words = face_words(faces[0], INSIDE, ONE_FACE_LINES)
+        body = stack([beside([photo, _face(faces[0], INSIDE - PHOTO_WIDTH - PADDING)], PADDING), words], GAP)
     else:
         half = (INSIDE - PADDING) // 2
-        blocks = [stack([_face(face, half, numbered=True), _caption(face.result, half, 3)], GAP) for face in faces]
+        blocks = [
+            stack([_face(face, half, numbered=True), face_words(face, half, SEVERAL_FACES_LINES)], GAP)
+            for face in faces
+        ]
         body = stack([_photo(image, INSIDE), grid(blocks, 2, PADDING)], PADDING)
-    return card(stack([name, body], GAP), CARD_WIDTH, PADDING)
+    pieces = [name, body]
+    if hidden := image.left_out + len(image.faces) - len(faces):
+        pieces.append(text(f"and {hidden:,} smaller faces, which are in the results", 17, SOFT, width=INSIDE))
+    return card(stack(pieces, GAP), CARD_WIDTH, PADDING)
 
 
 def tile(image: SheetImage) -> Image.Image:
@@ -62,23 +68,27 @@ def tile(image: SheetImage) -> Image.Image:
 
 
 def _face(face: SheetFace, width: int, *, numbered: bool = False) -> Image.Image:
-    result = face.result
+    result, explained = face.result, face.explained()
     side = (width - GAP) // 2
-    crop = _opened(face.crop).resize((side, side), Image.Resampling.LANCZOS)
+    crop = explained.picture(side)
     if numbered:
         crop.paste(*_badge(result.face, (8, 8)))
-    heatmap = _opened(face.heatmap).resize((side, side), Image.Resampling.LANCZOS)
-    pictures = beside([rounded(crop, PICTURE_RADIUS), rounded(heatmap, PICTURE_RADIUS)], GAP)
+    pictures = beside([rounded(crop, PICTURE_RADIUS), rounded(explained.heat_map(side), PICTURE_RADIUS)], GAP)
     pieces = [pictures, _score(result, width), bar((width, 8), INK, (result.percentile or 0) / 100)]
-    chips = [_word(word, width) for word in heaviest(result.words, WORDS)]
-    chips += [chip(flag, 17, SOFT, width) for flag in result.flags]
-    if chips:
-        pieces.append(flow(chips, width, 8))
+    maps = word_maps(explained, WORDS, (width - (WORDS - 1) * MAPS_GAP) // WORDS, MAPS_GAP)
+    if maps is not None:
+        pieces.append(maps)
     return stack(pieces, GAP)
 
 
-def _caption(result: FaceResult, width: int, lines: int) -> Image.Image:
-    return text(result.caption or "", 17, SOFT, width=width, lines=lines)
+def face_words(face: SheetFace, width: int, lines: int) -> Image.Image:
+    """The coloured caption, why to trust the score less if there is a reason, and the sum of all parts."""
+    explained = face.explained()
+    pieces = [coloured_caption(explained.caption, explained.words, width, size=17, lines=lines)]
+    if warning := flagged(face.result.flags):
+        pieces.append(text(warning, 16, RAISING, width=width, lines=3))
+    pieces.append(text(explained.sum(), 14, SOFT, width=width, lines=2))
+    return stack(pieces, 6)
 
 
 def _score(result: FaceResult, width: int) -> Image.Image:
@@ -92,11 +102,6 @@ def _score(result: FaceResult, width: int) -> Image.Image:
     raised = Image.new("RGBA", (rank.width, rank.height + 9))
     raised.alpha_composite(rank)
     return ends(left, raised, width)
-
-
-def _word(word: Word, width: int) -> Image.Image:
-    colour = RAISING if word.contribution > 0 else LOWERING
-    return chip(contribution(word), 17, colour, width)
 
 
 def _photo(image: SheetImage, width: int) -> Image.Image:

@@ -4,8 +4,10 @@ from PIL import Image
 
 from services.contact_sheet.cards import CARD_WIDTH, TILE_WIDTH, image_card, tile
 from services.contact_sheet.content import SheetContent
-from services.contact_sheet.ink import INK, LOWERING, RAISING, SOFT, bar, text
-from services.contact_sheet.layout import beside, columns, grid, on_paper, stack
+from shared.drawing.ink import INK, SOFT, text
+from shared.drawing.layout import columns, grid, on_paper, stack
+from shared.drawing.legend import legend
+from shared.wording import NO_CAUSE
 
 MARGIN = 48
 GUTTER = 24
@@ -29,24 +31,13 @@ def draw(content: SheetContent) -> Image.Image:
 
 
 def _header(content: SheetContent) -> Image.Image:
-    legend = [
-        _key(RAISING, "raises the score"),
-        _key(LOWERING, "lowers it"),
-        text("pale: hardly matters. Bars show the percentile.", 19, SOFT),
-    ]
+    more = "Bars show the percentile; small maps show where the heaviest words of a face find what they add."
     return stack(
         [
             text(content.title, 44, INK, width=WIDTH, bold=True),
             text(content.summary, 21, SOFT, width=WIDTH),
-            text(content.about, 21, INK, width=WIDTH, lines=3),
-            beside(legend, 28),
+            text(f"{content.about} {NO_CAUSE}".strip(), 21, INK, width=WIDTH, lines=3),
+            legend(19, WIDTH, more),
         ],
         6,
     )
-
-
-def _key(colour: tuple[int, int, int], meaning: str) -> Image.Image:
-    label = text(meaning, 19, SOFT)
-    swatch = Image.new("RGBA", (30, label.height))
-    swatch.alpha_composite(bar((30, 14), colour), (0, 7))
-    return beside([swatch, label], 10)

@@ -1,6 +1,7 @@
 """The data folder: everything one machine keeps between runs, used by one running system at a time.
 
 postgres/  redis/  objects/  logs/     what each part keeps
+bundles/  bundle.json                  models that were installed, and the default one: see bundles.py
 facemem.lock                           locked while any process of a system lives
 run.json                               who holds the lock, and where its API answers
 """

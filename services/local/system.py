@@ -18,6 +18,7 @@ from types import MappingProxyType
 
 from pydantic import SecretStr
 
+from services.local.bundles import bundles_folder, chosen
 from services.local.folder import DataFolder, Run
 from services.local.postgres import Postgres, socket_folder
 from services.local.redis import Redis, free_port
@@ -68,15 +69,17 @@ def local_system(
     """Starts everything, yields when the API is ready, stops everything at the end of the block.
 
     `workers` says how many processes of each kind to run. Processes that end meanwhile are started again. Raises
-    FolderInUse, and StartFailed with the end of the log of the process to blame.
+    FolderInUse, BundleInvalid if the folder's default bundle is gone, and StartFailed with the end of the log of the
+    process to blame.
     """
     folder = DataFolder(local.home)
+    models = {"FACEMEM_BUNDLE": chosen(local), "FACEMEM_BUNDLES_FOLDER": str(bundles_folder(local))}
     with folder.hold() as lock, Supervisor(report, inherited=[lock]) as supervisor:
         settings = _servers(local, folder, supervisor)
         report("database", "bringing tables up to date")
         upgrade(settings.database_url.get_secret_value())
 
-        supervisor.start(*_processes(settings, workers, folder))
+        supervisor.start(*_processes(settings, workers, folder, models))
         api_url = _address(settings.api_host, settings.api_port)
         supervisor.await_ready("api", lambda: _answers(f"{api_url}/readyz"), READY_SECONDS)
         supervisor.keep_running()
@@ -105,9 +108,12 @@ def _servers(local: LocalSettings, folder: DataFolder, supervisor: Supervisor) -
     return named.model_copy(update=ports)
 
 
-def _processes(settings: Settings, workers: Mapping[Stage, int], folder: DataFolder) -> Iterator[Process]:
+def _processes(
+    settings: Settings, workers: Mapping[Stage, int], folder: DataFolder, models: Mapping[str, str]
+) -> Iterator[Process]:
     environment = {
         **KEEP_BUFFERS,
+        **models,
         "FACEMEM_DATABASE_URL": settings.database_url.get_secret_value(),
         "FACEMEM_BROKER_URL": settings.broker_url.get_secret_value(),
         "FACEMEM_STORAGE_URL": settings.storage_url,

@@ -1,4 +1,4 @@
-"""From the images of a data set to crops and captions, on the path that images take in production."""
+"""From the images of a data set to crops, on the path that images take in production."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from services.training.ratings import Ratings
-from shared.captions.describer import describe
-from shared.errors import DataSetInvalid
+from services.training.datasets.data_set import DataSet
+from shared.errors import DataSetInvalid, FacememError
 from shared.faces.finder import FaceFinder
 from shared.images.crop import crop_face, to_crop
-from shared.images.decode import decode
+from shared.images.decode import Decoded, decode
 from shared.settings import Settings
 
 Progress = Callable[[str, float], None]  # what is being done, and the share of it that is done (0..1)
@@ -23,7 +22,7 @@ CUTTING = ("max_pixels", "detection_long_side", "detection_min_face", "detection
 
 @dataclass(frozen=True)
 class Crops:
-    """`pixels` uint8 (N, 224, 224, 3); `landmarks` float32 (N, 5, 2) in crop pixels; `rows` int (N,) of the ratings.
+    """`pixels` uint8 (N, 224, 224, 3); `landmarks` float32 (N, 5, 2) in crop pixels; `rows` int (N,) of the data set.
 
     Images without a face have no row here.
     """
@@ -32,17 +31,26 @@ class Crops:
     landmarks: np.ndarray
     rows: np.ndarray
 
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: np.ndarray) -> "Crops":
+        return Crops(self.pixels[index], self.landmarks[index], self.rows[index])
+
 
 def cutting() -> dict[str, Any]:
     """The settings that decide what a crop looks like, at their defaults: a model is trained for these."""
     return {name: Settings.model_fields[name].default for name in CUTTING}
 
 
-def crops_of(ratings: Ratings, work: Path, progress: Progress) -> Crops:
-    """The largest face of each image, found once and then kept in the folder `work`."""
-    kept = work / f"crops-{_fingerprint(ratings)}.npz"
+def crops_of(data: DataSet, work: Path, progress: Progress) -> Crops:
+    """The largest face of each image, found once and then kept in the folder `work`.
+
+    Raises DataSetInvalid for a file that is no image, or if no image has a face.
+    """
+    kept = work / f"crops-{_fingerprint(data)}.npz"
     if not kept.is_file():
-        crops = _cut(ratings, progress)
+        crops = _cut(data, progress)
         work.mkdir(parents=True, exist_ok=True)
         unfinished = kept.with_suffix(".part.npz")
         np.savez(unfinished, **vars(crops))
@@ -51,35 +59,33 @@ def crops_of(ratings: Ratings, work: Path, progress: Progress) -> Crops:
         return Crops(**arrays)
 
 
-def captions_of(crops: Crops, progress: Progress) -> list[str]:
-    """What the describer says of each crop."""
-    captions = []
-    for pixels, landmarks in zip(crops.pixels, crops.landmarks, strict=True):
-        captions.append(describe(pixels, landmarks))
-        progress("describing faces", len(captions) / len(crops.rows))
-    return captions
-
-
-def _cut(ratings: Ratings, progress: Progress) -> Crops:
+def _cut(data: DataSet, progress: Progress) -> Crops:
     numbers = cutting()
     finder = FaceFinder("cpu", numbers["detection_min_face"], numbers["detection_threshold"])
     pixels, landmarks, rows = [], [], []
-    for row, image in enumerate(ratings.images):
-        content = (ratings.folder / image).read_bytes()
-        decoded = decode(content, max_pixels=numbers["max_pixels"], long_side=numbers["detection_long_side"])
+    for row, image in enumerate(data.images):
+        decoded = _decoded(data, image, numbers)
         for face in finder.find([decoded.pixels])[0][:1]:
             crop = crop_face(decoded.pixels, face.box, margin=numbers["crop_margin"])
             pixels.append(crop.pixels)
             landmarks.append(to_crop(face.landmarks, crop.box))
             rows.append(row)
-        progress("finding faces", (row + 1) / len(ratings.images))
+        progress("finding faces", (row + 1) / len(data))
     if not rows:
-        raise DataSetInvalid(f"no face was found in any image of '{ratings.folder}'")
+        raise DataSetInvalid(f"no face was found in any image of '{data.folder}'")
     return Crops(np.stack(pixels), np.stack(landmarks), np.array(rows))
 
 
-def _fingerprint(ratings: Ratings) -> str:
+def _decoded(data: DataSet, image: str, numbers: dict[str, Any]) -> Decoded:
+    content = (data.folder / image).read_bytes()
+    try:
+        return decode(content, max_pixels=numbers["max_pixels"], long_side=numbers["detection_long_side"])
+    except FacememError as error:
+        raise DataSetInvalid(f"'{data.folder / image}' cannot be used: {error.detail}") from error
+
+
+def _fingerprint(data: DataSet) -> str:
     digest = sha256(repr(cutting()).encode())
-    for image in ratings.images:
-        digest.update(f"{image} ".encode() + sha256((ratings.folder / image).read_bytes()).digest())
+    for image in data.images:
+        digest.update(f"{image} ".encode() + sha256((data.folder / image).read_bytes()).digest())
     return digest.hexdigest()[:16]

@@ -3,8 +3,11 @@
 Where to look is learned from captions and landmarks alone (see `places`), by gradient descent on the cross-entropy.
 With the attention fixed, the logit is linear in `value`, so the best `value` under a ridge penalty is the solution of
 one linear system; the penalty is the one with the least leave-one-out error on the training faces, which has a closed
-form too (Allen 1974, PRESS). Teaching the attention by ratings as well was tried: some hundred faces are too few for
-that, see docs/model.md.
+form too (Allen 1974, PRESS). Teaching the attention by ratings as well is a row of the card's ablation table.
+
+Two things are known beforehand and built into the penalty. Regions that mirror each other have the same value: a mole
+counts the same on either cheek. And a region that words seldom name is not punished for it: looks are taken relative to
+the usual look there, or else the ridge would pay less heed to it.
 """
 
 from copy import deepcopy
@@ -32,6 +35,7 @@ class Tuning:
     faces_per_step: int = 96  # drawn anew at each step, and of each of them
     tokens_per_step: int = 12
     bias_weight: float = 0.1  # of a region's own number against all its patch's numbers together, in the penalty
+    columns: int = 7  # of the grid of regions: what mirrors what follows from it
 
 
 @dataclass(frozen=True)
@@ -64,15 +68,29 @@ def fit(
 
     `targets` are the logits wanted. The same seed gives the same heads on the same machine.
     """
-    taught = _taught(faces, shape, tuning, seed)
+    head = taught(faces, shape, tuning, seed)
+    return read(head, faces, looks_of(head, faces), targets, parts, tuning)
+
+
+def read(
+    taught: CrossAttention, faces: Faces, looks: Tensor, targets: Tensor, parts: list[np.ndarray], tuning: Tuning
+) -> list[CrossAttention]:
+    """Copies of a head whose words look where they should, with values fitted to all faces but those of each part.
+
+    `looks` (N, H, P) are the attention averaged over each face's words.
+    """
     heads = []
     with torch.no_grad():
-        looks = _looks(taught, faces)
-        kernel = _kernel(taught, faces, looks, tuning)
+        usual = looks.mean((0, 1))
+        usual = (usual + usual[mirror(tuning.columns, len(usual))]) / 2
+        relative = looks / usual
+        likeness = kernel(taught, faces, relative, tuning)
         for part in parts:
             kept = torch.from_numpy(all_but(len(faces), part))
             head = deepcopy(taught)
-            _solve_values(head, faces[kept], targets[kept], looks[kept], kernel[kept][:, kept], tuning)
+            dual = kernel_ridge(likeness[kept][:, kept], targets[kept])
+            _set_values(head, faces[kept], relative[kept] * dual[:, None, None], usual, tuning)
+            head.constant.copy_(targets[kept].mean())
             heads.append(head.eval())
     return heads
 
@@ -81,6 +99,23 @@ def predict(head: CrossAttention, faces: Faces) -> Tensor:
     """Logits (N,)."""
     with torch.inference_mode():
         return torch.cat([head(piece.patches, piece.tokens, piece.weights).logits for piece in faces.pieces()])
+
+
+def mirror(columns: int, regions: int) -> Tensor:
+    """The region that is each region's mirror image, int64 (P,)."""
+    return torch.arange(regions).view(-1, columns).flip(1).flatten()
+
+
+def kernel_ridge(kernel: Tensor, targets: Tensor) -> Tensor:
+    """The weight of each face in the kernel ridge regression on targets (N,) less their mean: (N,).
+
+    Its penalty is the one of PENALTIES with the least leave-one-out error.
+    """
+    centred = (targets - targets.mean()).double()
+    values, vectors = torch.linalg.eigh(kernel.double())
+    missed = [float(left_out_errors(values, vectors, centred, penalty).square().mean()) for penalty in PENALTIES]
+    penalty = PENALTIES[missed.index(min(missed))]
+    return (vectors @ ((vectors.T @ centred) / (values + penalty))).float()
 
 
 def left_out_errors(eigenvalues: Tensor, eigenvectors: Tensor, centred: Tensor, penalty: float) -> Tensor:
@@ -92,22 +127,29 @@ def left_out_errors(eigenvalues: Tensor, eigenvectors: Tensor, centred: Tensor, 
     return (eigenvectors @ (shrunk * (eigenvectors.T @ centred))) / (eigenvectors.square() @ shrunk)
 
 
-def _taught(faces: Faces, shape: HeadShape, tuning: Tuning, seed: int) -> CrossAttention:
+def taught(faces: Faces, shape: HeadShape, tuning: Tuning, seed: int) -> CrossAttention:
     """A head whose tokens look at their places and read nothing yet."""
     generator = torch.Generator().manual_seed(seed)
-    head = CrossAttention(shape)
-    _standardise(head, faces)
+    head = standardised_head(faces, shape, tuning)
     _initialise(head, generator)
     _teach_places(head, faces, tuning, generator)
     return head
 
 
-def _standardise(head: CrossAttention, faces: Faces) -> None:
+@torch.no_grad()
+def standardised_head(faces: Faces, shape: HeadShape, tuning: Tuning) -> CrossAttention:
+    """A head that knows the means and spreads of these faces and nothing else: it looks everywhere alike."""
+    head = CrossAttention(shape)
+    torch.nn.init.zeros_(head.query.weight)
+    torch.nn.init.zeros_(head.query.bias)
     words = faces.tokens[faces.weights > 0]
-    head.patch_centre.copy_(faces.patches.mean(0))
-    head.patch_scale.copy_(faces.patches.std(0) + FLAT)
+    pairs = mirror(tuning.columns, shape.patches)
+    centre, variance = faces.patches.mean(0), faces.patches.var(0)
+    head.patch_centre.copy_((centre + centre[pairs]) / 2)
+    head.patch_scale.copy_(((variance + variance[pairs]) / 2).sqrt() + FLAT)
     head.token_centre.copy_(words.mean(0))
     head.token_scale.copy_(words.std(0) + FLAT)
+    return head
 
 
 def _initialise(head: CrossAttention, generator: torch.Generator) -> None:
@@ -132,35 +174,35 @@ def _teach_places(head: CrossAttention, faces: Faces, tuning: Tuning, generator:
         optimiser.step()
 
 
-def _solve_values(
-    head: CrossAttention, faces: Faces, targets: Tensor, looks: Tensor, kernel: Tensor, tuning: Tuning
-) -> None:
-    """Set `value`, `value_bias` and `constant` to the ridge solution, by way of the dual one: a weight per face."""
-    centred = (targets - targets.mean()).double()
-    values, vectors = torch.linalg.eigh(kernel.double())
-    missed = [float(left_out_errors(values, vectors, centred, penalty).square().mean()) for penalty in PENALTIES]
-    penalty = PENALTIES[missed.index(min(missed))]
-    dual = (vectors @ ((vectors.T @ centred) / (values + penalty))).float()
-    weighted = looks * dual[:, None, None] * (head.shape.patches / head.shape.heads)
-    head.value.copy_(torch.einsum("nhp,npd->hpd", weighted, head.standardised(faces.patches)) / head.shape.patch_width)
-    head.value_bias.copy_(weighted.sum(0) * tuning.bias_weight)
-    head.constant.copy_(targets.mean())
+def _set_values(head: CrossAttention, faces: Faces, weighted: Tensor, usual: Tensor, tuning: Tuning) -> None:
+    """Set `value` and `value_bias` from the dual solution; `weighted` (N, H, P): relative looks times dual weights."""
+    scale = 1 / (usual * len(usual) * head.shape.heads)
+    pairs = mirror(tuning.columns, len(usual))
+    values = torch.einsum("nhp,npd->hpd", weighted, head.standardised(faces.patches)) / head.shape.patch_width
+    biases = weighted.sum(0) * tuning.bias_weight
+    head.value.copy_((values + values[:, pairs]) * scale[:, None])
+    head.value_bias.copy_((biases + biases[:, pairs]) * scale)
 
 
-def _looks(head: CrossAttention, faces: Faces) -> Tensor:
+@torch.no_grad()
+def looks_of(head: CrossAttention, faces: Faces) -> Tensor:
     """Attention averaged over each face's words, (N, H, P)."""
     return torch.cat(
         [torch.einsum("nhtp,nt->nhp", head.attend(p.patches, p.tokens), p.weights) for p in faces.pieces()]
     )
 
 
-def _kernel(head: CrossAttention, faces: Faces, looks: Tensor, tuning: Tuning) -> Tensor:
-    """How alike two faces are where both are looked at, (N, N); `looks` (N, H, P).
+@torch.no_grad()
+def kernel(head: CrossAttention, faces: Faces, relative: Tensor, tuning: Tuning) -> Tensor:
+    """How alike two faces are where both are looked at, (N, N); `relative` looks (N, H, P).
 
-    Scaled so that looking everywhere alike gives the mean over regions of the patches' likeness.
+    A region is held against itself and against its mirror image. Scaled so that looking as usual everywhere gives the
+    mean over regions of the patches' likeness.
     """
-    kernel = torch.zeros(len(faces), len(faces))
-    regions = head.standardised(faces.patches).unbind(1)
-    for region, look in zip(regions, looks.unbind(2), strict=True):  # (N, Dv) and (N, H)
-        kernel += (look @ look.T) * (region @ region.T / head.shape.patch_width + tuning.bias_weight)
-    return kernel * (head.shape.patches / head.shape.heads)
+    total = torch.zeros(len(faces), len(faces))
+    regions, looks = head.standardised(faces.patches), relative
+    for region, other in enumerate(mirror(tuning.columns, regions.shape[1]).tolist()):
+        for against in (region, other):
+            likeness = regions[:, region] @ regions[:, against].T / head.shape.patch_width + tuning.bias_weight
+            total += (looks[:, :, region] @ looks[:, :, against].T) * likeness
+    return total / (regions.shape[1] * head.shape.heads)

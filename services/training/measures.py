@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 from scipy.stats import rankdata
 
-from services.training.ratings import GROUPS
-
 RESAMPLES = 2000  # of the bootstrap: the ends of an interval are then good to about 0.003
 BOOTSTRAP_SEED = 20
 COVERAGE = 0.9  # stated for the interval around a score
+FIFTHS = 5
+FEW = 10  # faces in a group: of fewer no correlation is given
+THIRDS = ("lower third", "middle third", "upper third")
 
 
 def pearson(a: np.ndarray, b: np.ndarray) -> float:
@@ -37,40 +38,99 @@ def with_interval(measure: Callable[[np.ndarray, np.ndarray], float], a: np.ndar
 
 
 def quality(scores: np.ndarray, shares: np.ndarray) -> dict[str, Any]:
-    """Spearman, Pearson and mean absolute error of `scores` (N,) against `shares` (N,), both 0..1."""
-    measures = {"spearman": spearman, "pearson": pearson, "mean_absolute_error": mean_error}
-    return {name: with_interval(measure, scores, shares) for name, measure in measures.items()}
+    """Spearman, Pearson, mean absolute error and calibration slope of `scores` (R, N) against `shares` (N,), all 0..1.
 
-
-def human_ceiling(columns: dict[str, np.ndarray]) -> dict[str, float] | None:
-    """How well one half of the raters predicts the other (Spearman), and by Spearman-Brown what all predict of all.
-
-    None if the data set does not tell the halves apart.
+    Each is the mean over the R repeats; the bootstrap draws faces, with all repeats of each.
     """
-    if not {"memorable_half_a", "memorable_half_b"} <= columns.keys():
-        return None
-    half = spearman(columns["memorable_half_a"], columns["memorable_half_b"])
-    return {"split_half_spearman": _short(half), "spearman_brown": _short(2 * half / (1 + half))}
+    measures = {"spearman": spearman, "pearson": pearson, "mean_absolute_error": mean_error, "calibration_slope": slope}
+    return {name: with_interval(over_repeats(measure), scores.T, shares) for name, measure in measures.items()}
 
 
-def group_gaps(scores: np.ndarray, shares: np.ndarray, columns: dict[str, np.ndarray]) -> list[dict[str, Any]]:
-    """For the lower, middle and upper third of each attribute: faces, Spearman, mean score less mean rating."""
+def over_repeats(
+    measure: Callable[[np.ndarray, np.ndarray], float],
+) -> Callable[[np.ndarray, np.ndarray], float]:
+    """The mean of a measure over the columns of its first argument (N, R)."""
+    return lambda repeats, b: float(np.mean([measure(column, b) for column in repeats.T]))
+
+
+def calibration(scores: np.ndarray, spreads: np.ndarray, shares: np.ndarray) -> list[dict[str, Any]]:
+    """Whether a score means what it says: `scores` and `spreads` (N,) against `shares` (N,).
+
+    For each fifth of the faces, from the lowest scores to the highest: mean score, mean rating, and the share of
+    ratings within the stated interval.
+    """
+    interval = interval_for(scores, spreads, shares)
+    within = np.abs(scores - shares) <= interval["factor"] * (interval["floor"] + spreads)
+    return [
+        {
+            "scores": f"fifth {number + 1}",
+            "faces": len(rows),
+            "mean_score": _short(scores[rows].mean()),
+            "mean_rating": _short(shares[rows].mean()),
+            "within_interval": _short(within[rows].mean()),
+        }
+        for number, rows in enumerate(np.array_split(np.argsort(scores, kind="stable"), FIFTHS))
+    ]
+
+
+def slope(a: np.ndarray, b: np.ndarray) -> float:
+    """Of the least-squares line that gives `b` from `a`: 1 if scores differ as much as the ratings that go with them.
+
+    Less than 1: scores are too far apart; more: too close together.
+    """
+    return float(np.polyfit(a, b, 1)[0])
+
+
+def less_than(scores: np.ndarray, variant: np.ndarray, shares: np.ndarray) -> dict[str, Any]:
+    """By how much the Spearman correlation of `scores` is above that of `variant` (N,), with a paired interval."""
+    both = np.stack([scores, variant], axis=1)
+    return with_interval(lambda a, b: spearman(a[:, 0], b) - spearman(a[:, 1], b), both, shares)
+
+
+def human_ceiling(half_a: np.ndarray, half_b: np.ndarray) -> dict[str, Any]:
+    """How well one half of the raters predicts the other (Spearman), and by Spearman-Brown what all predict of all."""
+    return ceiling_of(spearman(half_a, half_b))
+
+
+def ceiling_of(split_half: float) -> dict[str, Any]:
+    """A split-half correlation, and what follows from it for all raters against as many others."""
+    return {
+        "split_half_spearman": _short(split_half),
+        "spearman_brown": _short(2 * split_half / (1 + split_half)),
+    }
+
+
+def group_gaps(scores: np.ndarray, shares: np.ndarray, groups: dict[str, np.ndarray]) -> list[dict[str, Any]]:
+    """For each group of each attribute: faces, Spearman (None for few), mean absolute error, mean score less rating.
+
+    `scores` (N,); `groups` as in DataSet: numbers are cut into thirds, texts are categories.
+    """
     gaps = []
-    for name in [group for group in GROUPS if group in columns]:
-        thirds = np.digitize(columns[name], np.nanpercentile(columns[name], [100 / 3, 200 / 3]))
-        for third, label in enumerate(("lower", "middle", "upper")):
-            inside = thirds == third
+    for name, column in groups.items():
+        for label, inside in _members(column):
+            few = inside.sum() < FEW
             gaps.append(
                 {
                     "attribute": name,
-                    "third": label,
+                    "group": label,
                     "faces": int(inside.sum()),
-                    "spearman": _short(spearman(scores[inside], shares[inside])),
+                    "spearman": None if few else _short(spearman(scores[inside], shares[inside])),
+                    "mean_absolute_error": _short(mean_error(scores[inside], shares[inside])),
                     "mean_rating": _short(shares[inside].mean()),
                     "mean_score_less_mean_rating": _short((scores[inside] - shares[inside]).mean()),
                 }
             )
     return gaps
+
+
+def _members(column: np.ndarray) -> list[tuple[str, np.ndarray]]:
+    """The groups of an attribute that have faces: their names, and which faces are in them, bool (N,)."""
+    if column.dtype.kind == "f":
+        thirds = np.digitize(column, np.nanpercentile(column, [100 / 3, 200 / 3]))
+        found = [(label, (thirds == third) & ~np.isnan(column)) for third, label in enumerate(THIRDS)]
+    else:
+        found = [(str(label), column == label) for label in np.unique(column[column != ""])]
+    return [(label, inside) for label, inside in found if inside.any()]
 
 
 def interval_for(scores: np.ndarray, spreads: np.ndarray, shares: np.ndarray) -> dict[str, float]:

@@ -5,13 +5,11 @@ about the mouth. Where that place lies in a crop follows from the five landmarks
 place belong to the whole crop.
 """
 
-import re
-from itertools import pairwise
-
 import numpy as np
 import torch
 from torch import Tensor
 
+from shared.captions.places import PLACE_NAMES
 from shared.images.crop import CROP_SIZE
 from shared.memorability.states import Word
 
@@ -26,29 +24,27 @@ FOREHEAD = ((0.0, -0.75),)
 HAIR = ((0.0, -1.5), (-0.9, -1.2), (0.9, -1.2), (-1.3, -0.4), (1.3, -0.4))
 AROUND = ((-2.0, -1.6), (2.0, -1.6), (-2.1, -0.3), (2.1, -0.3))
 PLACES = {
-    MOUTH: ("mouth", "smile", "smiling", "lips", "teeth"),
-    EYES: ("eyes", "eye", "gaze", "glasses", "sunglasses"),
-    BROWS: ("brows", "brow", "eyebrows"),
-    NOSE: ("nose",),
-    CHEEKS: ("skin", "cheeks", "cheekbones", "complexion", "freckles"),
-    CHIN: ("chin", "jaw", "jawline", "beard", "stubble"),
-    FOREHEAD: ("forehead", "fringe"),
-    HAIR: ("hair", "hairline", "headwear", "hat"),
-    AROUND: ("background",),
+    MOUTH: PLACE_NAMES["mouth"],
+    EYES: PLACE_NAMES["eyes"],
+    BROWS: PLACE_NAMES["brows"],
+    NOSE: PLACE_NAMES["nose"],
+    CHEEKS: PLACE_NAMES["cheeks"],
+    CHIN: PLACE_NAMES["chin"],
+    FOREHEAD: PLACE_NAMES["forehead"],
+    HAIR: PLACE_NAMES["hair"],
+    AROUND: PLACE_NAMES["around"],
 }
 PLACE_OF_NAME = {name: index for index, names in enumerate(PLACES.values()) for name in names}
 EVERYWHERE = len(PLACES)  # index of the place of words without one
 RADIUS = 0.45  # of a place around its points, in the same lengths: about the width of a patch
 SURE = 0.9  # share of a look that goes to its place; the rest goes everywhere
-SENTENCE_END = re.compile(r"[.!?;]\s")
 
 
-def place_of_words(caption: str, words: list[Word]) -> list[int]:
+def place_of_words(words: list[Word]) -> list[int]:
     """The place of each word: an index into PLACES, or EVERYWHERE."""
-    ends = [0, *(match.end() for match in SENTENCE_END.finditer(caption)), len(caption) + 1]
     places = [EVERYWHERE] * len(words)
-    for start, end in pairwise(ends):
-        inside = [index for index, word in enumerate(words) if start <= word.start < end]
+    for sentence in {word.sentence for word in words}:
+        inside = [index for index, word in enumerate(words) if word.sentence == sentence]
         names = [index for index in inside if words[index].text.lower() in PLACE_OF_NAME]
         for index in inside if names else []:
             nearest = min(names, key=lambda name: (abs(name - index), name < index))

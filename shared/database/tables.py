@@ -72,7 +72,10 @@ class Job(Table):
     captioner: Mapped[str]
     """`auto`, `ollama` or `describer`; read by the captioning worker."""
     bundle: Mapped[str]
-    """SHA-256 of the model bundle; read by the embedding and scoring workers, which refuse any other."""
+    """SHA-256 of the model bundle, for ever; read by the embedding and scoring workers, which load that one."""
+    rescored_from: Mapped[UUID | None] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), index=True)
+    """The job whose photos and crops this one scores again, if it does: always the one that they were submitted to,
+    also where a rescored job was scored again. So objects have one owner, and the rows go with it. Never changed."""
     state: Mapped[str] = mapped_column(server_default=JobState.RUNNING)
     """A JobState. `completed` is written by the dispatcher, `cancelled` by the API, each from `running` only."""
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
@@ -195,7 +198,7 @@ class Face(Table):
     confidence: Mapped[float]
     """The detector's, 0..1."""
     flags: Mapped[list[str]] = mapped_column(server_default=text("'{}'"))
-    """Why to trust the score less: `small`, `blurred`."""
+    """Why to trust the score less: `small`, `blurred`, `turned`, `dark`, `not_a_photograph`."""
     crop_key: Mapped[str]
     """224 x 224 JPEG without metadata, in object storage."""
     caption: Mapped[str | None]

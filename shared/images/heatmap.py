@@ -12,13 +12,20 @@ LOWERS = np.array([5, 88, 176], dtype=np.float32)
 OPACITY = 0.62
 
 
-def overlay(crop: bytes, regions: np.ndarray) -> bytes:
-    """A PNG of the `crop` (an encoded image) under its `regions`: float (rows, columns), what each adds to the logit.
+def overlay(crop: bytes, regions: np.ndarray, strongest: float | None = None) -> bytes:
+    """A PNG of the `crop` (an encoded image) under its `regions`, as `overlaid` lays them."""
+    buffer = BytesIO()
+    overlaid(Image.open(BytesIO(crop)).convert("RGB"), regions, strongest).save(buffer, "PNG")
+    return buffer.getvalue()
 
-    The scale is the face's own: its strongest region is drawn with full opacity. Between regions it is smooth.
+
+def overlaid(picture: Image.Image, regions: np.ndarray, strongest: float | None = None) -> Image.Image:
+    """The RGB `picture` under its `regions`: float (rows, columns), what each adds to the logit.
+
+    What adds as much as `strongest` is drawn with full opacity. Without it the scale is the map's own: its strongest
+    region is. Between regions it is smooth.
     """
-    picture = Image.open(BytesIO(crop)).convert("RGB")
-    strongest = float(np.abs(regions).max()) or 1.0
+    strongest = strongest or float(np.abs(regions).max()) or 1.0
     small = Image.fromarray((regions / strongest).astype(np.float32))
     weight = np.asarray(small.resize(picture.size, Image.Resampling.BICUBIC)).clip(-1, 1)[..., None]
     colour = np.where(weight > 0, RAISES, LOWERS)
@@ -27,6 +34,4 @@ def overlay(crop: bytes, regions: np.ndarray) -> bytes:
     # Grey under colour: skin is red too, and would read as a contribution.
     grey = pixels.mean(axis=2, keepdims=True)
     mixed = grey * (1 - opacity) + colour * opacity
-    buffer = BytesIO()
-    Image.fromarray(mixed.round().astype(np.uint8)).save(buffer, "PNG")
-    return buffer.getvalue()
+    return Image.fromarray(mixed.round().astype(np.uint8))

@@ -1,7 +1,15 @@
-"""Reasons to trust a face's score less: too few pixels, or too little in them."""
+"""Reasons to trust a face's score less: the pictures that the model learned from had none of these.
+
+The figures beside the thresholds are rates over the 854 OMI faces (synthetic portraits that look like photographs) and
+over spoilt copies of them; tests/unit/test_flag_rates.py measures them again on a part of these faces.
+"""
 
 import numpy as np
 from PIL import Image
+
+from shared.images.drawn import is_drawn
+from shared.images.exposure import is_dark
+from shared.images.pose import is_turned
 
 # Pixels of the original image across the face. At the default margin a crop gives the face 149 of its 224: below half
 # of that, most pixels of the crop were made up by enlarging.
@@ -12,18 +20,22 @@ BLURRED_BELOW = 0.016
 LOOKED_AT = 112  # pixels; half the crop's size, where noise and JPEG no longer pass for detail
 
 
-def flags(crop: np.ndarray, face_side: float) -> list[str]:
-    """`small` and `blurred`, where they apply.
+def flags(crop: np.ndarray, face_side: float, landmarks: np.ndarray) -> list[str]:
+    """`small`, `blurred`, `turned`, `dark` and `not_a_photograph`, where they apply, in this order.
 
     `crop` is uint8 (height, width, 3) RGB, square; `face_side` is the shorter side of the face's box in pixels of the
-    original image.
+    original image; `landmarks` (5, 2) are those of `shared.faces` in pixels of the crop.
     """
-    found = []
-    if face_side < SMALL_SIDE:
-        found.append("small")
-    if sharpness(crop) < BLURRED_BELOW:
-        found.append("blurred")
-    return found
+    blurred = sharpness(crop) < BLURRED_BELOW
+    applies = {
+        "small": face_side < SMALL_SIDE,
+        "blurred": blurred,
+        "turned": is_turned(landmarks),
+        "dark": is_dark(crop, landmarks),
+        # A blurred crop shows no texture, whatever it is a picture of: `blurred` is all that can be said.
+        "not_a_photograph": not blurred and is_drawn(crop),
+    }
+    return [flag for flag, holds in applies.items() if holds]
 
 
 def sharpness(crop: np.ndarray) -> float:

@@ -9,7 +9,6 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import Connection, text
 
-from shared.errors import BundleUnavailable
 from shared.jobs.moves import move
 from shared.jobs.states import FINAL, ImageState, Stage
 
@@ -195,10 +194,3 @@ def record_attempts(connection: Connection, failures: Iterable[tuple[int, Stage,
             """),
             rows,
         )
-
-
-def require_bundle(images: Sequence[ClaimedImage], digest: str) -> None:
-    """Raise BundleUnavailable unless the images' job was accepted with the bundle that this worker has."""
-    for image in images:
-        if image.bundle != digest:
-            raise BundleUnavailable(f"The job needs bundle {image.bundle[:12]}, this worker has {digest[:12]}.")

@@ -9,13 +9,18 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class HeadShape:
-    """The numbers that fix the head's tensors."""
+    """The numbers that fix the head's tensors.
+
+    With `regions_read_alike` a head reads every region with the same vector, as the published head does; without, each
+    region has its own, so that the same texture can count differently on hair and on skin.
+    """
 
     patches: int  # P
     patch_width: int  # Dv
     token_width: int  # Dt
     heads: int
     key_width: int
+    regions_read_alike: bool = False
 
 
 class Attended(NamedTuple):
@@ -30,8 +35,8 @@ class CrossAttention(nn.Module):
     """Multi-head cross-attention (Vaswani et al. 2017) with a linear read-out.
 
     After the softmax everything is linear, so value projection, output projection and read-out are one linear map. It
-    is kept merged: per head and region a vector `value` and a number `value_bias`, which turn a patch into the single
-    number it answers with. Each region having its own lets the same texture count differently on hair and on skin.
+    is kept merged: per head and region (or per head, see HeadShape) a vector `value` and a number `value_bias`, which
+    turn a patch into the single number it answers with. Merging loses nothing, and gradients may train it as it is.
     """
 
     patch_centre: Tensor
@@ -43,6 +48,7 @@ class CrossAttention(nn.Module):
         super().__init__()
         self.shape = shape
         heads, width = shape.heads, shape.heads * shape.key_width
+        readings = 1 if shape.regions_read_alike else shape.patches  # R, value vectors per head
         self.register_buffer("patch_centre", torch.zeros(shape.patches, shape.patch_width))
         self.register_buffer("patch_scale", torch.ones(shape.patches, shape.patch_width))
         self.register_buffer("token_centre", torch.zeros(shape.token_width))
@@ -50,8 +56,8 @@ class CrossAttention(nn.Module):
         self.query = nn.Linear(shape.token_width, width)
         self.key = nn.Linear(shape.patch_width, width, bias=False)
         self.key_position = nn.Parameter(torch.zeros(shape.patches, width))
-        self.value = nn.Parameter(torch.zeros(heads, shape.patches, shape.patch_width))
-        self.value_bias = nn.Parameter(torch.zeros(heads, shape.patches))
+        self.value = nn.Parameter(torch.zeros(heads, readings, shape.patch_width))
+        self.value_bias = nn.Parameter(torch.zeros(heads, readings))
         self.constant = nn.Parameter(torch.zeros(()))
 
     def attend(self, patches: Tensor, tokens: Tensor) -> Tensor:
@@ -68,13 +74,22 @@ class CrossAttention(nn.Module):
         """Patches (N, P, Dv), each number less its mean and over its spread in the training set."""
         return (patches - self.patch_centre) / self.patch_scale
 
+    def answer(self, patches: Tensor) -> Tensor:
+        """The number that each patch (N, P, Dv) answers with, by head: (N, H, P)."""
+        patches = self.standardised(patches)
+        if self.shape.regions_read_alike:
+            answers = (patches @ self.value[:, 0].T).transpose(1, 2)  # no copy of the vector for each region
+        else:
+            answers = torch.einsum("npd,hpd->nhp", patches, self.value)
+        return answers + self.value_bias  # (H, R), the same for all regions or one each
+
     def forward(self, patches: Tensor, tokens: Tensor, weights: Tensor) -> Attended:
         """`patches` (N, P, Dv), `tokens` (N, T, Dt), `weights` (N, T).
 
         A token's weight is its say in the logit. Those of a face add up to 1; padding has none.
         """
         attention = self.attend(patches, tokens)
-        answers = torch.einsum("npd,hpd->nhp", self.standardised(patches), self.value) + self.value_bias
+        answers = self.answer(patches)
         per_token = torch.einsum("nhtp,nhp->nt", attention, answers)
         logits = (per_token * weights).sum(1) + self.constant
         return Attended(logits, attention, answers)

@@ -1,17 +1,21 @@
 """Both encoders of a bundle: from crops and captions to states."""
 
+from hashlib import sha256
+
 import numpy as np
 import torch
-from safetensors.torch import load_file
 
 from shared.errors import BundleInvalid
-from shared.memorability.catalogue import BundleFacts
-from shared.memorability.preprocessing import to_input
+from shared.memorability.catalogue import TOKENIZER, BundleFacts
+from shared.memorability.se_resnet import SEResNet50
 from shared.memorability.states import FaceStates
-from shared.memorability.text_encoder import TextEncoder
-from shared.memorability.visual_encoder import VisualEncoder
+from shared.memorability.text_encoder import BertEncoder, MiniLMEncoder, TextEncoder
+from shared.memorability.visual_encoder import OnetEncoder
+from shared.memorability.weights import load_into, tensors_of
 
-VISUAL_PREFIX = "visual."  # of the visual encoder's tensors in a bundle's weights
+VISUAL_PREFIX, TEXT_PREFIX = "visual.", "text."  # of the encoders' tensors in a bundle's weights
+
+VisualEncoder = OnetEncoder | SEResNet50  # both take uint8 crops (N, 224, 224, 3) and give float patches (N, P, Dv)
 
 
 class Encoders:
@@ -21,21 +25,8 @@ class Encoders:
         """Load the networks. `device` is "cpu", "cuda" or "auto". Raises BundleInvalid if something does not fit."""
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
-        self._device = torch.device(device)
-        visual, text = bundle.config["visual"], bundle.config["text"]
-        rows, columns = bundle.config["grid"]
-        self._visual = VisualEncoder(visual["sides"], (rows, columns))
-        weights = {
-            name.removeprefix(VISUAL_PREFIX): tensor
-            for name, tensor in load_file(bundle.weights).items()
-            if name.startswith(VISUAL_PREFIX)
-        }
-        try:
-            self._visual.load_state_dict(weights)
-        except RuntimeError as error:
-            raise BundleInvalid(f"the weights of bundle '{bundle.name}' do not fit its networks: {error}") from error
-        self._visual.to(self._device).eval()
-        self._text = TextEncoder(text["weights_sha256"], text["max_tokens"], self._device)
+        self._visual = visual_of(bundle).to(torch.device(device))
+        self._text = text_of(bundle, torch.device(device))
 
     def encode(self, crops: np.ndarray, captions: list[str]) -> list[FaceStates]:
         """The states of N faces: `crops` uint8 (N, 224, 224, 3) RGB, one caption each.
@@ -45,15 +36,59 @@ class Encoders:
         return encode(self._visual, self._text, crops, captions)
 
 
+def visual_of(bundle: BundleFacts) -> VisualEncoder:
+    """The bundle's visual encoder, on the CPU. Raises BundleInvalid."""
+    visual, grid = bundle.config["visual"], bundle.config["grid"]
+    encoder: VisualEncoder
+    match visual.get("network"):
+        case "mtcnn-onet":
+            encoder = OnetEncoder(visual["sides"], (grid[0], grid[1]))
+        case "se-resnet-50":
+            encoder = SEResNet50()
+        case unknown:
+            raise BundleInvalid(f"bundle '{bundle.name}' needs the visual network '{unknown}'; facemem has none such")
+    load_into(encoder, bundle, VISUAL_PREFIX)
+    return encoder.eval().requires_grad_(False)
+
+
+def text_of(bundle: BundleFacts, device: torch.device) -> TextEncoder:
+    """The bundle's text encoder. Raises BundleInvalid."""
+    text = bundle.config["text"]
+    match text.get("network"):
+        case "minilm-l6-v2":
+            return MiniLMEncoder(text["weights_sha256"], text["max_tokens"], device)
+        case "bert":
+            tensors, tokenizer = tensors_of(bundle, TEXT_PREFIX), _pinned_tokenizer(bundle)
+            return BertEncoder(text["config"], tensors, tokenizer, text["max_tokens"], device)
+        case unknown:
+            raise BundleInvalid(f"bundle '{bundle.name}' needs the text network '{unknown}'; facemem has none such")
+
+
 @torch.inference_mode()
 def encode(visual: VisualEncoder, text: TextEncoder, crops: np.ndarray, captions: list[str]) -> list[FaceStates]:
-    """As `Encoders.encode`, with networks that need not come from a bundle: training makes one from them."""
+    """As `Encoders.encode`, with networks that need not come from a bundle: training makes one from them.
+
+    Both networks must be on the text encoder's device. On CUDA they compute in bfloat16, on the CPU in float32.
+    """
     if len(crops) != len(captions):
         raise ValueError(f"{len(crops)} crops and {len(captions)} captions")
     if not captions:
         return []
-    patches = visual(to_input(crops, text.device)).half().cpu()
+    device = text.device
+    with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+        patches = visual(torch.from_numpy(np.ascontiguousarray(crops)).to(device)).half().cpu()
+        encoded = text.encode(captions)
     return [
         FaceStates(face.clone(), tokens.half(), word_of_token, words)
-        for face, (tokens, word_of_token, words) in zip(patches, text.encode(captions), strict=True)
+        for face, (tokens, word_of_token, words) in zip(patches, encoded, strict=True)
     ]
+
+
+def _pinned_tokenizer(bundle: BundleFacts) -> bytes:
+    try:
+        content = (bundle.path / TOKENIZER).read_bytes()
+    except OSError as error:
+        raise BundleInvalid(f"bundle '{bundle.name}' lacks its {TOKENIZER}: {error}") from error
+    if sha256(content).hexdigest() != bundle.config["text"].get("tokenizer_sha256"):
+        raise BundleInvalid(f"the {TOKENIZER} of bundle '{bundle.name}' is damaged or was replaced")
+    return content

@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
-from shared.errors import BundleInvalid, StatesBroken
+from shared.errors import StatesBroken
 from shared.memorability.catalogue import BundleFacts
 from shared.memorability.cross_attention import Attended, CrossAttention, HeadShape
 from shared.memorability.explanation import (
@@ -20,6 +19,7 @@ from shared.memorability.explanation import (
     merge,
 )
 from shared.memorability.states import FaceStates, Word
+from shared.memorability.weights import load_into
 
 MEMBER_PREFIX = "members."  # of the heads' tensors in a bundle's weights
 
@@ -55,15 +55,7 @@ class Scorer:
         self._members = [
             CrossAttention(self._shape).eval().requires_grad_(False) for _ in range(bundle.config["members"])
         ]
-        weights = {
-            name.removeprefix(MEMBER_PREFIX): tensor
-            for name, tensor in load_file(bundle.weights).items()
-            if name.startswith(MEMBER_PREFIX)
-        }
-        try:
-            nn.ModuleList(self._members).load_state_dict(weights)
-        except RuntimeError as error:
-            raise BundleInvalid(f"the weights of bundle '{bundle.name}' do not fit its networks: {error}") from error
+        load_into(nn.ModuleList(self._members), bundle, MEMBER_PREFIX)
 
     @torch.inference_mode()
     def score(self, states: list[FaceStates]) -> list[FaceScore]:
@@ -128,9 +120,15 @@ def padded(states: list[FaceStates]) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def weights_of(face: FaceStates) -> Tensor:
-    """Each token's say, float32 (T,): every word has the same, however many pieces it comes in."""
+    """Each token's say, float32 (T,); together they have 1.
+
+    Every sentence has the same, every word of a sentence, and every piece of a word: what a caption says at length is
+    not looked at longer.
+    """
+    _, sentence = torch.unique(torch.tensor([word.sentence for word in face.words]), return_inverse=True)
+    words = torch.bincount(sentence)  # of each sentence that has any
     pieces = torch.bincount(face.word_of_token)
-    return 1 / (pieces[face.word_of_token] * len(face.words))
+    return 1 / (len(words) * words[sentence] * pieces)[face.word_of_token]
 
 
 def sigmoid(logit: float) -> float:

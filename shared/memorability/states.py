@@ -14,11 +14,15 @@ HEADER_LENGTH = 8  # bytes: a safetensors file begins with the length of its JSO
 
 @dataclass(frozen=True)
 class Word:
-    """A word of a caption: its text without the punctuation around it, and where that text lies in the caption."""
+    """A word of a caption: its text without the punctuation around it, and where that text lies in the caption.
+
+    `sentence` is the one it stands in, from 0.
+    """
 
     text: str
     start: int
     end: int
+    sentence: int
 
 
 @dataclass(frozen=True)

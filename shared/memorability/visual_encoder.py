@@ -1,15 +1,18 @@
-"""The visual encoder of the compact bundle: the convolutions of MTCNN's O-Net, over the crop at several sizes.
+"""The visual encoder of `compact`: the convolutions of MTCNN's O-Net, over the crop at several sizes.
 
 O-Net looks at 48 x 48 pixels to place the landmarks of a face. Its four convolutions know edges, eyes, mouths and hair
 lines; run over a larger picture they give a map instead of one vector. A small picture shows each patch much of the
-face, a large one shows it detail. Both maps are brought to one grid and laid on top of each other.
+face, a large one shows it detail. All maps are brought to one grid and laid on top of each other.
+
+Each map is the mean of what the network and its mirror image see at a place. A face and its reflection are the same
+face to people; this way they are to the model too, and it need not learn so from some hundred examples.
 """
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from shared.memorability.preprocessing import at_side
+from shared.memorability.preprocessing import at_side, mtcnn_input
 
 CHANNELS = 128  # of O-Net's last convolution
 
@@ -35,7 +38,7 @@ class OnetConvolutions(nn.Module):
         return self.prelu4(self.conv4(x))
 
 
-class VisualEncoder(nn.Module):
+class OnetEncoder(nn.Module):
     """One O-Net at each of several sizes of the crop, on one grid of patches."""
 
     def __init__(self, sides: list[int], grid: tuple[int, int]) -> None:
@@ -48,7 +51,12 @@ class VisualEncoder(nn.Module):
         """Numbers per patch."""
         return CHANNELS * len(self.sides)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """(N, 3, 224, 224) as `to_input` makes them, to patches (N, rows * columns, width), row by row."""
-        maps = [functional.adaptive_avg_pool2d(self.onet(at_side(images, side)), self.grid) for side in self.sides]
+    def forward(self, crops: Tensor) -> Tensor:
+        """uint8 crops (N, 224, 224, 3) RGB to patches (N, rows * columns, width), row by row."""
+        images = mtcnn_input(crops)
+        maps = [functional.adaptive_avg_pool2d(self._seen(at_side(images, side)), self.grid) for side in self.sides]
         return torch.cat(maps, dim=1).flatten(2).transpose(1, 2)
+
+    def _seen(self, images: Tensor) -> Tensor:
+        """The mean of O-Net's map and of that of its mirror image, each place under itself: (N, 128, s, s)."""
+        return (self.onet(images) + self.onet(images.flip(3)).flip(3)) / 2

@@ -170,6 +170,8 @@ class FolderObjects:
                 self._path(key).unlink(missing_ok=True)
 
     def keys(self, prefix: str) -> Iterator[str]:
-        for path in self.root.glob(f"{prefix}**/*" if prefix.endswith("/") else f"{prefix}*"):
-            if path.is_file() and not path.name.startswith(".writing-"):
-                yield path.relative_to(self.root).as_posix()
+        above = self.root / prefix.rpartition("/")[0]
+        for path in above.rglob("*"):
+            key = path.relative_to(self.root).as_posix()
+            if key.startswith(prefix) and path.is_file() and not path.name.startswith(".writing-"):
+                yield key

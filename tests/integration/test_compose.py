@@ -111,7 +111,8 @@ def test_only_the_api_and_flower_are_published_and_only_on_this_machine(services
 
 def test_any_worker_can_be_scaled(services: dict[str, Any]) -> None:
     for stage in Stage:
-        assert not {"container_name", "hostname", "ports", "volumes"} & set(services[stage]), stage
+        assert not {"container_name", "hostname", "ports"} & set(services[stage]), stage
+        assert all(volume.endswith(":ro") for volume in services[stage].get("volumes", [])), stage
         assert "--name" not in services[stage]["command"], stage
 
 

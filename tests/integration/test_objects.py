@@ -50,7 +50,7 @@ def test_deleting_is_repeatable_and_takes_only_the_prefix(objects: Objects) -> N
     assert delete_prefix(objects, "jobs/1/") == 2
     assert delete_prefix(objects, "jobs/1/") == 0
     objects.delete(["jobs/1/x", "never/was"])
-    assert list(objects.keys("jobs/")) == ["jobs/12/z"]
+    assert list(objects.keys("jobs/")) == list(objects.keys("")) == list(objects.keys("jobs/1")) == ["jobs/12/z"]
 
 
 def test_a_server_that_is_away_is_a_transient_error(bucket: Bucket) -> None:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from services.api.schemas import BundleName, FaceResult, ImageResult, JobStatus, Word
+from services.api.schemas import BundleName, Explanation, FaceResult, ImageResult, JobStatus, Word
 from shared.jobs.states import Stage
 
 BUNDLE = BundleName(name="compact", digest="3fa4" * 16)
@@ -35,6 +35,22 @@ def face(number: int = 0, **changes: Any) -> FaceResult:
         "links": {},
     }
     return FaceResult(**(fields | changes))
+
+
+def why(face: FaceResult) -> Explanation:
+    """An explanation whose parts add up: each word of the face at 2 x 2 regions, all it adds in one of them."""
+    words = sorted(face.words or [], key=lambda word: word.start)
+    contributions = [[0.0] * place + [word.contribution] + [0.0] * (3 - place) for place, word in enumerate(words)]
+    constant = -0.5
+    return Explanation(
+        face=face.id,
+        logit=constant + sum(word.contribution for word in words),
+        constant=constant,
+        words=words,
+        grid=(2, 2),
+        contributions=contributions,
+        attention=[[0.25] * 4 for _ in words],
+    )
 
 
 def image(name: str = "a.jpg", *faces: FaceResult, **changes: Any) -> ImageResult:

@@ -3,13 +3,16 @@
 import io
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
 
+from services.api.schemas import BundleName, JobStatus
 from services.cli import gather
-from services.cli.journey import Journey, all_final, tally
+from services.cli.journey import Journey, MixedBundles, all_final, one_bundle, tally
 from services.cli.progress import Display
+from services.cli.sheet import write_sheet
 from services.client import Facemem
 from tests.unit.results import job
 
@@ -46,6 +49,35 @@ def test_many_files_go_in_several_jobs_and_come_back_as_one_list(
     journey.watch()
     assert tally(journey.jobs) == "5 cancelled"
     assert all_final(journey.jobs)
+
+
+def test_all_jobs_of_a_set_have_the_bundle_of_the_first(
+    facemem: Facemem, journey: Journey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The service's default may change between two of them."""
+    asked: list[str | None] = []
+    submit = facemem.submit
+
+    def recorded(*arguments: Any, **options: Any) -> JobStatus:
+        asked.append(options["bundle"])
+        return submit(*arguments, **options)
+
+    monkeypatch.setattr(facemem, "submit", recorded)
+    jobs = list(journey.submit(captioner="auto", name=None))
+    assert asked == [None, jobs[0].bundle.digest, jobs[0].bundle.digest]
+
+
+def test_scores_of_different_bundles_are_not_put_together(journey: Journey, tmp_path: Path) -> None:
+    other = job(bundle=BundleName(name="compact", digest="0" * 64))
+    assert one_bundle([job(), job()]) == job().bundle
+    with pytest.raises(MixedBundles, match="0000"):
+        one_bundle([job(), other])
+    journey.jobs = [job(), other]
+    with pytest.raises(MixedBundles):
+        next(journey.results())
+    with pytest.raises(MixedBundles):
+        write_sheet(tmp_path / "sheet.png", journey._facemem, journey.jobs, [], "title", "about")
+    assert not (tmp_path / "sheet.png").exists()
 
 
 def test_ctrl_c_cancels_what_was_submitted(journey: Journey, monkeypatch: pytest.MonkeyPatch) -> None:

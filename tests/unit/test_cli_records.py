@@ -16,8 +16,11 @@ def rows(*images) -> list[dict[str, str]]:
 
 def test_each_face_is_a_json_object() -> None:
     first, second = map(json.loads, json_lines([image("a.jpg", face(0), face(1))]))
-    assert list(first) == ["image", "face", "score", "uncertainty", "percentile", "box", "caption", "words", "bundle"]
+    assert list(first) == [
+        "image", "face", "face_id", "score", "uncertainty", "percentile", "box", "flags", "caption", "words", "bundle"
+    ]  # fmt: skip
     assert (first["image"], first["face"], second["face"]) == ("a.jpg", 0, 1)
+    assert (first["face_id"], second["face_id"]) == (10, 11)
     assert first["box"] == [20, 40, 60, 90]
     assert first["words"][0] == {"text": "smile,", "contribution": 0.3}
     assert first["bundle"] == {"name": "compact", "digest": BUNDLE.digest}
@@ -31,7 +34,8 @@ def test_an_image_without_a_score_is_a_json_object() -> None:
 
 
 def test_csv_has_the_same() -> None:
-    scored, skipped = rows(image("a.jpg", face()), image("b.jpg"))
+    scored, skipped = rows(image("a.jpg", face(flags=["dark", "small"])), image("b.jpg"))
+    assert (scored["face_id"], scored["flags"]) == ("10", "dark; small")
     assert (scored["image"], scored["face"], scored["score"], scored["left"]) == ("a.jpg", "0", "0.5", "20.0")
     assert scored["words"].startswith("smile, +0.3000; A -0.2000")
     assert (scored["bundle"], scored["bundle_digest"]) == ("compact", BUNDLE.digest)

@@ -1,15 +1,18 @@
 """Results for people."""
 
 import io
+from uuid import UUID
 
 import pytest
 from rich.console import Console
 
 from services.api.schemas import Model
+from services.cli.explanation_table import explanation_table
 from services.cli.tables import results_table, status_view
-from services.client.wording import about, contribution, ordinal, why_no_score
+from services.client.wording import about, why_no_score
 from shared.jobs.states import Stage
-from tests.unit.results import BUNDLE, face, image, job
+from shared.wording import contribution, ordinal
+from tests.unit.results import BUNDLE, face, image, job, why
 
 
 def printed(what: object) -> str:
@@ -20,9 +23,25 @@ def printed(what: object) -> str:
 
 def test_a_row_says_what_a_face_got_and_why() -> None:
     table = printed(results_table([image("a.jpg", face(2))]))
-    for part in ("a.jpg", " 2 ", "0.50 ± 0.10", "71st", "smile +0.300  wide +0.100", "A smile"):
+    for part in ("a.jpg", " 2   12 ", "0.50 ± 0.10", "71st", "smile +0.300  wide +0.100", "A smile"):
         assert part in table
     assert "A -0.200" not in table, "it only holds the sentence together"
+
+
+def test_flags_are_beside_the_score() -> None:
+    table = printed(results_table([image("a.jpg", face(flags=["dark", "not_a_photograph"]))]))
+    assert "Trust this less: dark, not a photograph" in table
+    assert "Trust" not in printed(results_table([image("a.jpg", face())]))
+
+
+def test_an_explanation_lists_every_word_in_order_and_adds_them_up() -> None:
+    told = printed(explanation_table(face(flags=["turned"]), why(face())))
+    rows = told.split("adds")[1]
+    places = [rows.index(f" {word} ") for word in ("A", "smile,", "wide.", "hat")]
+    assert places == sorted(places)
+    assert "-0.2000" in told
+    assert "constant -0.5000 and words +0.2000 give the logit -0.3000 (they add up, gap" in told
+    assert "Trust this score less: the face is turned away or tilted." in told
 
 
 def test_a_row_says_why_there_is_no_score() -> None:
@@ -44,6 +63,9 @@ def test_a_status_has_all_stages() -> None:
     assert "Job 00000000-0000-0000-0000-000000000007 (spring): running, 50% done, about 12 s left" in view
     assert all(stage in view for stage in Stage)
     assert "3,003 images: 2 running, 1 ready, 3,000 succeeded" in view
+    assert "Bundle compact 3fa43fa43fa4\n" in view
+    again = printed(status_view(job(rescored_from=UUID(int=9))))
+    assert "Bundle compact 3fa43fa43fa4, on the faces of job 00000000-0000-0000-0000-000000000009" in again
 
 
 @pytest.mark.parametrize(

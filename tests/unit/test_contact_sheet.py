@@ -1,5 +1,6 @@
 """The contact sheet is drawn whatever the results are, and shows what they say."""
 
+from dataclasses import replace
 from io import BytesIO
 
 import numpy as np
@@ -7,9 +8,10 @@ import pytest
 from PIL import Image
 
 from services.contact_sheet import SheetContent, SheetFace, SheetImage, draw
-from services.contact_sheet.cards import CARD_WIDTH, FACES, image_card, tile
-from services.contact_sheet.ink import INK, LOWERING, RAISING, bar, chip, text
-from tests.unit.results import face, image
+from services.contact_sheet.cards import CARD_WIDTH, FACES, face_words, image_card, tile
+from shared.drawing.caption import ground
+from shared.drawing.ink import INK, LOWERING, RAISING, bar, chip, text
+from tests.unit.results import face, image, why
 
 GREY = (120, 120, 120)
 
@@ -22,7 +24,7 @@ def encoded(size: tuple[int, int], form: str = "JPEG") -> bytes:
 
 def sheet_image(name: str = "a.jpg", faces: int = 1, size: tuple[int, int] = (100, 50)) -> SheetImage:
     found = [face(number) for number in range(faces)]
-    pictures = [SheetFace(each, encoded((224, 224)), encoded((224, 224), "PNG")) for each in found]
+    pictures = [SheetFace(each, encoded((224, 224)), why(each)) for each in found]
     return SheetImage(image(name, *found), encoded(size), pictures)
 
 
@@ -90,4 +92,22 @@ def test_a_bar_is_as_long_as_its_share() -> None:
 
 
 def test_a_crowd_is_cut_off() -> None:
-    assert image_card(sheet_image(faces=FACES)).height == image_card(sheet_image(faces=FACES + 9)).height
+    whole, crowd = image_card(sheet_image(faces=FACES)), image_card(sheet_image(faces=FACES + 20))
+    assert crowd.height - whole.height < 50, "one line says how many there are"
+    assert crowd.height > whole.height
+
+
+def test_the_caption_is_coloured_and_the_sum_is_told() -> None:
+    shown = SheetFace(face(), encoded((224, 224)), why(face()))
+    words = face_words(shown, 700, 4)
+    assert has(words, ground(1.0)), "the heaviest word raises"
+    assert has(words, ground(-0.2 / 0.3)), "another lowers"
+    assert "they add up, gap 0" in shown.explained().sum()
+    wrong = replace(shown, why=shown.why.model_copy(update={"logit": 1.0}))
+    assert "THEY DO NOT ADD UP" in wrong.explained().sum()
+
+
+def test_a_flag_is_told_in_words() -> None:
+    plain = SheetFace(face(), encoded((224, 224)), why(face()))
+    warned = SheetFace(face(flags=["dark"]), encoded((224, 224)), why(face()))
+    assert face_words(warned, 700, 4).height > face_words(plain, 700, 4).height

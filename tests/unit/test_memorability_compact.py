@@ -1,5 +1,6 @@
 """The bundle that ships, from a photograph to an explained score."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 import torch
 from skimage import data
 
+from services.training.encoders import onet_encoder
 from shared.captions.describer import describe
 from shared.errors import BundleInvalid, StatesBroken
 from shared.faces.finder import FaceFinder
@@ -16,7 +18,7 @@ from shared.memorability.catalogue import find
 from shared.memorability.encoders import Encoders
 from shared.memorability.scorer import Scorer, weights_of
 from shared.memorability.states import FaceStates, pack, unpack
-from shared.memorability.text_encoder import TextEncoder
+from shared.memorability.text_encoder import MiniLMEncoder, words_of
 
 OTHER_CAPTION = "Unforgettable grey-green eyes."
 
@@ -80,9 +82,26 @@ def test_special_tokens_are_no_words(states: list[FaceStates]) -> None:
     assert all(OTHER_CAPTION[word.start : word.end] == word.text for word in face.words)
 
 
-def test_every_word_has_the_same_say(states: list[FaceStates]) -> None:
-    weights, words = weights_of(states[1]), states[1].word_of_token
-    assert [float(weights[words == word].sum()) for word in range(3)] == pytest.approx([1 / 3] * 3)
+def test_every_sentence_and_in_it_every_word_has_the_same_say(states: list[FaceStates]) -> None:
+    words, says = [states[1].words[0], *(replace(word, sentence=2) for word in states[1].words[1:])], []
+    for face in (states[1], replace(states[1], words=words)):
+        weights = weights_of(face)
+        says.append([float(weights[face.word_of_token == word].sum()) for word in range(3)])
+    assert says == [pytest.approx([1 / 3] * 3), pytest.approx([1 / 2, 1 / 4, 1 / 4])]
+
+
+def test_sentences_are_told_apart() -> None:
+    caption = "No smile. Eyes: dark; hair 3.5 cm! Why"
+    _, words = words_of(caption, [match.span() for match in re.finditer(r"\S+", caption)])
+    assert [word.sentence for word in words] == [0, 0, 1, 1, 2, 2, 2, 3]
+
+
+def test_a_face_and_its_mirror_image_are_one_to_the_visual_encoder() -> None:
+    crops = torch.randint(0, 256, (2, 224, 224, 3), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    with torch.inference_mode():
+        seen, mirrored = (onet_encoder()(each).unflatten(1, (7, 7)) for each in (crops, crops.flip(2)))
+    assert torch.allclose(seen, mirrored.flip(2), atol=1e-5)
+    assert not torch.allclose(seen, mirrored, atol=1e-2)
 
 
 def test_states_of_another_model_are_refused(scorer: Scorer, states: list[FaceStates]) -> None:
@@ -92,7 +111,7 @@ def test_states_of_another_model_are_refused(scorer: Scorer, states: list[FaceSt
 
 def test_another_text_encoder_is_refused() -> None:
     with pytest.raises(BundleInvalid, match="text encoder"):
-        TextEncoder("0" * 64, 256, torch.device("cpu"))
+        MiniLMEncoder("0" * 64, 256, torch.device("cpu"))
 
 
 def test_nothing_gives_nothing(scorer: Scorer) -> None:

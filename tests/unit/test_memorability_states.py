@@ -9,7 +9,7 @@ from shared.memorability.text_encoder import words_of
 
 
 def face(tokens: int) -> FaceStates:
-    words = [Word("Smile", 0, 5), Word("héllo", 6, 11)]
+    words = [Word("Smile", 0, 5, 0), Word("héllo", 6, 11, 0)]
     return FaceStates(
         torch.randn(4, 3).half(),
         torch.randn(tokens, 2).half(),
@@ -42,7 +42,7 @@ def test_damaged_states_are_refused(content: bytes) -> None:
 
 def test_a_token_without_a_word_is_refused() -> None:
     with pytest.raises(ValueError, match="word"):
-        FaceStates(torch.zeros(1, 1), torch.zeros(2, 1), torch.tensor([0, 1]), [Word("a", 0, 1)])
+        FaceStates(torch.zeros(1, 1), torch.zeros(2, 1), torch.tensor([0, 1]), [Word("a", 0, 1, 0)])
     with pytest.raises(ValueError, match="tokens"):
         FaceStates(torch.zeros(1, 1), torch.zeros(0, 1), torch.zeros(0, dtype=torch.int64), [])
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from shared.captions.ollama import OllamaCaptioner
 from shared.errors import CaptionerUnavailable, CaptionFailed, CaptionRefused
 from tests.ollama_server import DIGEST, MODEL, Mode, OllamaServer, caption_of
-from workers.captioning.ollama import OllamaCaptioner
 
 PROMPT = "Describe the face you are seeing in one paragraph."
 JPEG = b"\xff\xd8\xff a face"

@@ -7,7 +7,18 @@ import pytest
 import torch
 
 from services.training.ensemble import fit_ensemble
-from services.training.fitting import Faces, Tuning, fit, left_out_errors, predict
+from services.training.fitting import (
+    Faces,
+    Tuning,
+    fit,
+    kernel,
+    kernel_ridge,
+    left_out_errors,
+    looks_of,
+    mirror,
+    predict,
+    taught,
+)
 from services.training.folds import all_but, folds
 from services.training.measures import spearman
 from services.training.places import EVERYWHERE, PLACE_OF_NAME, PLACES, place_maps, place_of_words
@@ -15,7 +26,7 @@ from shared.memorability.cross_attention import HeadShape
 from shared.memorability.states import Word
 
 SHAPE = HeadShape(patches=4, patch_width=6, token_width=8, heads=2, key_width=4)
-TUNING = Tuning(steps=30, learning_rate=0.03, tokens_per_step=4)
+TUNING = Tuning(steps=30, learning_rate=0.03, tokens_per_step=4, columns=1)
 
 
 def made_up(count: int) -> tuple[Faces, torch.Tensor]:
@@ -53,6 +64,26 @@ def test_the_same_seed_gives_the_same_head() -> None:
     assert torch.equal(predict(first, faces), predict(second, faces))
 
 
+def test_heads_answer_as_the_kernel_does() -> None:
+    faces, targets = made_up(60)
+    tuning = replace(TUNING, columns=2)
+    (head,) = fit(faces, targets, [np.arange(40, 60)], SHAPE, tuning, seed=0)
+    untrained = taught(faces, SHAPE, tuning, seed=0)
+    looks = looks_of(untrained, faces)
+    usual = looks.mean((0, 1))
+    likeness = kernel(untrained, faces, looks / ((usual + usual[mirror(2, 4)]) / 2), tuning)
+    expected = likeness[:, :40] @ kernel_ridge(likeness[:40, :40], targets[:40]) + targets[:40].mean()
+    assert torch.allclose(predict(head, faces), expected, atol=1e-5)
+
+
+def test_regions_that_mirror_each_other_are_read_alike() -> None:
+    faces, targets = made_up(60)
+    (head,) = fit(faces, targets, [np.array([0])], SHAPE, replace(TUNING, columns=2), seed=0)
+    assert mirror(2, 4).tolist() == [1, 0, 3, 2]
+    assert torch.allclose(head.value, head.value[:, mirror(2, 4)])
+    assert not torch.allclose(head.value[:, 0], head.value[:, 2])
+
+
 def test_left_out_errors_are_those_of_leaving_out() -> None:
     generator = torch.Generator().manual_seed(0)
     x, y = torch.randn(12, 3, generator=generator).double(), torch.randn(12, generator=generator).double()
@@ -76,10 +107,11 @@ def test_every_word_belongs_to_the_place_its_sentence_names() -> None:
     words, start = [], 0
     for text in caption.split():
         start = caption.index(text, start)
-        words.append(Word(text.strip("."), start, start + len(text.strip("."))))
+        sentence = caption[:start].count(".")
+        words.append(Word(text.strip("."), start, start + len(text.strip(".")), sentence))
     smile, eyes, brows = (PLACE_OF_NAME[name] for name in ("smile", "eyes", "brows"))
     expected = [smile] * 3 + [eyes, eyes, eyes, brows, brows] + [EVERYWHERE] * 4
-    assert place_of_words(caption, words) == expected
+    assert place_of_words(words) == expected
 
 
 def test_places_follow_the_landmarks() -> None:

@@ -8,11 +8,11 @@ import numpy as np
 import structlog
 
 from shared.captions.describer import DESCRIBER_VERSION, describe
+from shared.captions.ollama import OllamaCaptioner
 from shared.errors import CaptionerUnavailable, CaptionFailed, CaptionRefused
 from shared.images.crop import Box, to_crop
 from shared.images.decode import decode
 from shared.settings import Captioner, Settings
-from workers.captioning.ollama import OllamaCaptioner
 
 log = structlog.get_logger()
 
@@ -46,13 +46,7 @@ class Captioners:
 
     def __init__(self, settings: Settings) -> None:
         self._preferred = settings.captioner
-        self._ollama = OllamaCaptioner(
-            url=str(settings.ollama_url),
-            model=settings.ollama_model,
-            prompt=settings.ollama_prompt,
-            seconds=settings.ollama_seconds,
-            max_tokens=settings.ollama_max_tokens,
-        )
+        self._ollama = OllamaCaptioner.configured(settings)
         self._there = False
         self._asked_at = -BELIEVED_SECONDS
 

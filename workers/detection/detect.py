@@ -8,7 +8,7 @@ import numpy as np
 from shared.errors import PermanentError
 from shared.faces.finder import FaceFinder, FoundFace
 from shared.images import quality
-from shared.images.crop import Box, crop_face
+from shared.images.crop import Box, crop_face, to_crop
 from shared.images.decode import Decoded, decode, encode_jpeg
 from shared.settings import Settings
 
@@ -79,6 +79,6 @@ def _cropped(pixels: np.ndarray, face: FoundFace, scale: float, settings: Settin
         crop.box,
         landmarks,
         face.confidence,
-        quality.flags(crop.pixels, min(right - left, bottom - top)),
+        quality.flags(crop.pixels, min(right - left, bottom - top), to_crop(landmarks, crop.box)),
         encode_jpeg(crop.pixels, CROP_QUALITY),
     )

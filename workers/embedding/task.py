@@ -1,5 +1,6 @@
 """The embedding stage: reads crops and captions; writes patches and tokens, one object for a batch."""
 
+from functools import partial
 from uuid import UUID
 
 import numpy as np
@@ -9,9 +10,10 @@ from shared.compute import use_threads
 from shared.database.faces import faces_of
 from shared.database.tables import Face
 from shared.images.decode import decode
-from shared.jobs.delivery import ClaimedImage, require_bundle
-from shared.memorability.catalogue import find
+from shared.jobs.delivery import ClaimedImage
+from shared.memorability.catalogue import Catalogue
 from shared.memorability.encoders import Encoders
+from shared.memorability.loaded import Loaded
 from shared.memorability.states import pack
 from shared.pipeline.connections import Connections
 from shared.pipeline.run_stage import Done, Outcome, Save, Skipped, Work
@@ -21,14 +23,15 @@ CROP_PIXELS = 1_000_000
 
 
 def build(connections: Connections) -> tuple[Work, Save]:
-    """Load the bundle's encoders; return the stage's work and save."""
+    """Load the default bundle's encoders; return the stage's work and save. Other bundles are loaded as jobs come."""
     settings = connections.settings
     use_threads(settings.threads)
-    bundle = find(settings.bundle, settings.bundle_digest)
-    encoders = Encoders(bundle, settings.device)
+    catalogue = Catalogue(settings.bundle, settings.bundles_folder)
+    loaded = Loaded(catalogue, partial(Encoders, device=settings.device))
+    loaded.default(settings.bundle_digest)
 
     def work(images: list[ClaimedImage], token: UUID) -> list[Outcome]:
-        require_bundle(images, bundle.digest)
+        encoders = loaded.of(images[0].bundle)  # a batch is of one job, and a job has one bundle
         by_image = faces_of(connections.database, [image.id for image in images])
         faces = [face for image in images for face in by_image[image.id]]
         crops = np.stack(

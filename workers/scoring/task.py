@@ -8,8 +8,9 @@ from sqlalchemy import Connection, bindparam, delete, func, insert, update
 from shared.compute import use_threads
 from shared.database.faces import faces_of
 from shared.database.tables import Explanation, Face
-from shared.jobs.delivery import ClaimedImage, require_bundle
-from shared.memorability.catalogue import find
+from shared.jobs.delivery import ClaimedImage
+from shared.memorability.catalogue import Catalogue
+from shared.memorability.loaded import Loaded
 from shared.memorability.scorer import FaceScore, Scorer
 from shared.memorability.states import FaceStates, unpack
 from shared.pipeline.connections import Connections
@@ -17,14 +18,14 @@ from shared.pipeline.run_stage import Done, Outcome, Save, Skipped, Work
 
 
 def build(connections: Connections) -> tuple[Work, Save]:
-    """Load the bundle's attention network; return the stage's work and save."""
+    """Load the default bundle's heads; return the stage's work and save. Other bundles are loaded as jobs come."""
     settings = connections.settings
     use_threads(settings.threads)
-    bundle = find(settings.bundle, settings.bundle_digest)
-    scorer = Scorer(bundle)
+    loaded = Loaded(Catalogue(settings.bundle, settings.bundles_folder), Scorer)
+    loaded.default(settings.bundle_digest)
 
     def work(images: list[ClaimedImage], token: UUID) -> list[Outcome]:
-        require_bundle(images, bundle.digest)
+        scorer = loaded.of(images[0].bundle)  # a batch is of one job, and a job has one bundle
         by_image = faces_of(connections.database, [image.id for image in images])
         faces = [face for image in images for face in by_image[image.id]]
         states: dict[int, FaceStates] = {}
@@ -33,34 +34,37 @@ def build(connections: Connections) -> tuple[Work, Save]:
         scores = dict(zip(faces, scorer.score([states[face.id] for face in faces]), strict=True))
         return [Done(image, {face.id: scores[face] for face in by_image[image.id]}) for image in images]
 
-    def save(connection: Connection, outcomes: list[Done | Skipped]) -> None:
-        scores = {face: score for outcome in outcomes for face, score in outcome.output.items()}
-        if not scores:
-            return
-        connection.execute(
-            update(Face)
-            .where(Face.id == bindparam("face"))
-            .values(
-                score=bindparam("score"),
-                uncertainty=bindparam("uncertainty"),
-                percentile=bindparam("percentile"),
-                bundle=bundle.digest,
-                scored_at=func.now(),
-            ),
-            [
-                {
-                    "face": face_id,
-                    "score": score.score,
-                    "uncertainty": score.uncertainty,
-                    "percentile": score.percentile,
-                }
-                for face_id, score in scores.items()
-            ],
-        )
-        connection.execute(delete(Explanation).where(Explanation.face_id.in_(scores)))
-        connection.execute(insert(Explanation), [_explanation(face, score) for face, score in scores.items()])
+    return work, _save
 
-    return work, save
+
+def _save(connection: Connection, outcomes: list[Done | Skipped]) -> None:
+    bundles = {face: outcome.image.bundle for outcome in outcomes for face in outcome.output}
+    scores = {face: score for outcome in outcomes for face, score in outcome.output.items()}
+    if not scores:
+        return
+    connection.execute(
+        update(Face)
+        .where(Face.id == bindparam("face"))
+        .values(
+            score=bindparam("score"),
+            uncertainty=bindparam("uncertainty"),
+            percentile=bindparam("percentile"),
+            bundle=bindparam("scored_with"),
+            scored_at=func.now(),
+        ),
+        [
+            {
+                "face": face_id,
+                "score": score.score,
+                "uncertainty": score.uncertainty,
+                "percentile": score.percentile,
+                "scored_with": bundles[face_id],
+            }
+            for face_id, score in scores.items()
+        ],
+    )
+    connection.execute(delete(Explanation).where(Explanation.face_id.in_(scores)))
+    connection.execute(insert(Explanation), [_explanation(face, score) for face, score in scores.items()])
 
 
 def _explanation(face_id: int, score: FaceScore) -> dict[str, Any]:

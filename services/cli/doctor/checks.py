@@ -25,9 +25,11 @@ def checks(local: LocalSettings) -> list[Check]:
         Check("Redis", _later("servers", "broker", local), f"{INSTALL}; or name one in FACEMEM_BROKER_URL."),
         Check("torch", _later("science", "device", configured), f"{INSTALL}; or set FACEMEM_DEVICE=cpu."),
         Check("face detector", _later("science", "detector", configured), INSTALL),
-        Check("text encoder", _later("science", "text_encoder", configured), INSTALL),
+        Check("text encoder", _later("science", "text_encoder", configured, local), INSTALL),
         Check(
-            "bundle", _later("science", "bundle", configured), "Name one that `facemem models` lists in FACEMEM_BUNDLE."
+            "bundle",
+            _later("science", "bundle", configured, local),
+            "Choose one of `facemem models`: facemem models use NAME",
         ),
         Check(
             "Ollama", _later("servers", "ollama", configured), f"For its captions: ollama pull {model}", optional=True

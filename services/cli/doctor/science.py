@@ -8,14 +8,13 @@ import torch
 
 from services.cli.doctor.check import Missing
 from services.cli.samples import HOPPER, packaged
+from services.local.bundles import in_use
 from shared.captions.describer import describe
 from shared.faces.finder import FaceFinder, FoundFace
 from shared.images.crop import crop_face, to_crop
-from shared.memorability.catalogue import find
-from shared.memorability.encoders import Encoders
+from shared.memorability.encoders import Encoders, text_of
 from shared.memorability.scorer import Scorer
-from shared.memorability.text_encoder import PACKAGE, TextEncoder
-from shared.settings import Settings
+from shared.settings import LocalSettings, Settings
 
 SIDE = 512  # of the matrices that are multiplied
 
@@ -39,16 +38,19 @@ def detector(configured: Settings) -> str:
     return f"MTCNN finds the face of the sample, confidence {_found(configured).confidence:.3f}"
 
 
-def text_encoder(configured: Settings) -> str:
+def text_encoder(configured: Settings, local: LocalSettings) -> str:
     """Its weights are those that the bundle was trained with."""
-    text = find(configured.bundle).config["text"]
-    TextEncoder(text["weights_sha256"], text["max_tokens"], torch.device("cpu"))
-    return f"MiniLM of {PACKAGE}, SHA-256 {text['weights_sha256'][:12]}"
+    facts = in_use(local, configured.bundle_digest)
+    text_of(facts, torch.device("cpu"))
+    text = facts.config["text"]
+    if text["network"] == "minilm-l6-v2":
+        return f"MiniLM of {text['package']}, SHA-256 {text['weights_sha256'][:12]}"
+    return f"{text['network']}, in bundle {facts.name} itself"
 
 
-def bundle(configured: Settings) -> str:
+def bundle(configured: Settings, local: LocalSettings) -> str:
     """It is whole, and scores the portrait."""
-    facts = find(configured.bundle, configured.bundle_digest)
+    facts = in_use(local, configured.bundle_digest)
     face = _found(configured)
     crop = crop_face(_portrait(), face.box, margin=configured.crop_margin)
     caption = describe(crop.pixels, to_crop(face.landmarks, crop.box))

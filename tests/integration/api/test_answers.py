@@ -1,5 +1,6 @@
 """What the API answers, without workers."""
 
+import re
 from dataclasses import replace
 from uuid import uuid4
 
@@ -143,7 +144,7 @@ def test_the_api_describes_itself(client: FlaskClient) -> None:
     assert document["openapi"].startswith("3.1")
     paths = set(document["paths"])
     routes = {
-        rule.rule.replace("<uuid:", "{").replace("<int:", "{").replace(">", "}")
+        re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
         for rule in client.application.url_map.iter_rules()
         if rule.rule.startswith("/v1") or rule.rule in ("/healthz", "/readyz")
     }

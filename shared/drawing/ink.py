@@ -1,11 +1,12 @@
 """Colours, text and simple shapes, each as a transparent picture of its own."""
 
+from bisect import bisect_right
 from functools import lru_cache
-from importlib.util import find_spec
-from pathlib import Path
+from math import ceil
 
 from PIL import Image, ImageChops, ImageDraw, ImageFont
 
+from shared.drawing.letters import letters_for, plain
 from shared.images.heatmap import LOWERS, RAISES
 
 Colour = tuple[int, int, int]
@@ -24,13 +25,15 @@ LINE_HEIGHT = 1.36  # of the size of the letters
 ASCENT = 1.02  # from the top of a line to the foot of its letters, of their size
 SMOOTH = 4  # shapes are drawn so many times larger and scaled down, because Pillow draws them with jagged edges
 ELLIPSIS = "…"
+MOST_SIGNS = 2_000  # of one text; nobody reads more, and measuring letters takes time
 
 
 def text(
     content: str, size: int, colour: Colour = INK, *, width: int = 10_000, lines: int = 1, bold: bool = False
 ) -> Image.Image:
     """`content` in at most so many lines of at most so many pixels; what does not fit ends in an ellipsis."""
-    letters = _font(size, _covered(content))
+    content = plain(content[:MOST_SIGNS])
+    letters = letters_for(content, size)
     weight = max(1, size // 28) if bold else 0
     rows = _wrapped(content, letters, width, lines)
     line = round(size * LINE_HEIGHT)
@@ -90,28 +93,6 @@ def _round_rectangle(size: tuple[int, int], radius: int) -> Image.Image:
     return mask
 
 
-@lru_cache(maxsize=32)
-def _font(size: int, covered: bool) -> ImageFont.FreeTypeFont:
-    """Pillow's own letters; for signs that they lack, such as accents, those of matplotlib if it is installed."""
-    package = None if covered else find_spec("matplotlib")
-    if package is not None and package.submodule_search_locations:
-        path = Path(package.submodule_search_locations[0], "mpl-data/fonts/ttf/DejaVuSans.ttf")
-        return ImageFont.truetype(str(path), size - 1)
-    font = ImageFont.load_default(size)
-    assert isinstance(font, ImageFont.FreeTypeFont)
-    return font
-
-
-@lru_cache(maxsize=4096)
-def _lacks(sign: str) -> bool:
-    letters = _font(20, True)
-    return bytes(letters.getmask(sign)) == bytes(letters.getmask("\uffff"))
-
-
-def _covered(content: str) -> bool:
-    return not any(_lacks(sign) for sign in content if not sign.isspace())
-
-
 def _wrapped(content: str, letters: ImageFont.FreeTypeFont, width: int, lines: int) -> list[str]:
     rows = [""]
     for word in content.split():
@@ -129,6 +110,5 @@ def _wrapped(content: str, letters: ImageFont.FreeTypeFont, width: int, lines: i
 def _shortened(row: str, letters: ImageFont.FreeTypeFont, width: int) -> str:
     if letters.getlength(row) <= width:
         return row
-    while row and letters.getlength(row + ELLIPSIS) > width:
-        row = row[:-1]
-    return row.rstrip(" ,.;") + ELLIPSIS
+    fits = bisect_right(range(len(row)), width, key=lambda end: ceil(letters.getlength(row[:end] + ELLIPSIS))) - 1
+    return row[: max(0, fits)].rstrip(" ,.;") + ELLIPSIS

@@ -4,13 +4,14 @@ import asyncio
 from collections.abc import Coroutine
 from contextlib import aclosing
 from hashlib import sha256
-from typing import Any
+from typing import Any, Self
 
 import httpx
 from ollama import AsyncClient, ResponseError
 
 from shared.captions.answer import MAX_CHARACTERS, before_loop, caption_from, plain
 from shared.errors import CaptionerUnavailable, CaptionFailed
+from shared.settings import OllamaSettings
 
 QUESTION_SECONDS = 3.0  # for what Ollama knows without thinking: which models it has
 SEED = 0
@@ -19,7 +20,7 @@ MAX_ERROR = 200  # characters kept of what a server says about its own failure
 
 
 class OllamaCaptioner:
-    """Writes captions with one model and one prompt. It keeps no connection, so it may be used in any process."""
+    """Writes captions with one model and one prompt. It keeps no connection, so threads and processes may share it."""
 
     def __init__(self, url: str, model: str, prompt: str, seconds: float, max_tokens: int) -> None:
         """`seconds` bounds one caption, from connecting to the last word; `max_tokens` bounds its length."""
@@ -29,6 +30,17 @@ class OllamaCaptioner:
         self._seconds = seconds
         self._options = {"temperature": 0, "seed": SEED, "num_predict": max_tokens}
         self.prompt_version = sha256(prompt.encode()).hexdigest()[:12]
+
+    @classmethod
+    def configured(cls, settings: OllamaSettings) -> Self:
+        """The captioner that the settings describe."""
+        return cls(
+            url=str(settings.ollama_url),
+            model=settings.ollama_model,
+            prompt=settings.ollama_prompt,
+            seconds=settings.ollama_seconds,
+            max_tokens=settings.ollama_max_tokens,
+        )
 
     def available(self) -> bool:
         """Whether Ollama answers now and has the model."""

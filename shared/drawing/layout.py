@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from PIL import Image
 
-from services.contact_sheet.ink import CARD, EDGE, PAPER, rounded
+from shared.drawing.ink import CARD, EDGE, PAPER, rounded
 
 RADIUS = 14
 BORDER = 2

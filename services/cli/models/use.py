@@ -1,0 +1,82 @@
+"""`facemem models use`: the bundle that is used from now on."""
+
+import sys
+from pathlib import Path
+
+import rich_click as click
+
+from services.cli import options
+from services.cli.models import arguments
+from shared.errors import BundleInvalid
+from shared.memorability.catalogue import DEFAULT, DIGITS, BundleFacts, find
+from shared.settings import LocalSettings
+
+
+@click.command()
+@arguments.bundle_argument
+@arguments.digest
+@options.home
+def use(bundle: str, digest: str | None, home: Path | None) -> None:
+    """Make a bundle the default of this data folder, after verifying all of it.
+
+    NAME is a name, a digest (its first 8 digits will do) or a bundle's folder, which is copied into the data folder.
+    `facemem up`, `score` and `demo` use it from then on. Jobs that were scored keep their scores and their bundle;
+    `facemem rescore` scores them again. FACEMEM_BUNDLE, where it is set, still comes first.
+
+    \b
+    facemem models use ~/Downloads/mine --digest 3b1f...
+    facemem models use compact
+    """
+    from services.cli.connection import local_settings
+    from services.cli.models.checks_view import checks_view
+    from services.cli.terminal import notes, results
+    from services.local import bundles
+    from services.local.folder import running
+    from shared.memorability import verification
+
+    local = local_settings(home)
+    folder = arguments.located(bundle, home, digest)
+    checks = verification.verify(folder, digest)
+    if not all(check.passed for check in checks):
+        notes().print(checks_view(checks))
+        notes().print("Nothing was changed.")
+        sys.exit(1)
+    found, before = find(folder), _used(local)
+    place = bundles.use(local, found)
+    lines = [
+        f"{found.name} {found.digest} is used from now on, by whatever runs on {local.home}.",
+        f"It is in {place}.",
+    ]
+    if before is None or before.digest != found.digest:
+        lines.append(f"To go back: facemem models use {_shortest(before, local, found)}")
+    if running(local.home) is not None:
+        lines.append("The facemem that runs there now takes it up at its next start.")
+    if local.bundle is not None:
+        lines.append(f"But FACEMEM_BUNDLE is set to {local.bundle}, and comes first.")
+    for line in lines:
+        results().print(line, markup=False, soft_wrap=True)
+
+
+def _used(local: LocalSettings) -> BundleFacts | None:
+    """What the data folder uses, FACEMEM_BUNDLE aside; None if that is gone or damaged."""
+    from services.local import bundles
+
+    try:
+        return bundles.in_use(local.model_copy(update={"bundle": None}))
+    except BundleInvalid:
+        return None
+
+
+def _shortest(bundle: BundleFacts | None, local: LocalSettings, used: BundleFacts) -> str:
+    """What `facemem models use` knows a bundle by while `used` is in use: its name, or its digest beside a namesake."""
+    from services.local import bundles
+
+    if bundle is None:
+        return DEFAULT
+    if bundle.name == used.name:
+        return bundle.digest[:DIGITS]
+    try:
+        meant = bundles.here(local).find(bundle.name, in_use=used.digest)
+    except BundleInvalid:
+        return bundle.digest[:DIGITS]
+    return bundle.name if meant.digest == bundle.digest else bundle.digest[:DIGITS]
