@@ -28,7 +28,7 @@ lint: $(READY) ## check style, types and which module imports which
 model: $(READY) ## train compact anew from DATA=FOLDER into build/compact, card and all, and compare it with the shipped one
 	@test -d "$(DATA)" || { echo "Name the folder with the images and ratings: make model DATA=FOLDER" >&2; exit 1; }
 	$(BIN)/facemem train --recipe compact --data "$(DATA)" --output build/compact --work build/work --ablations
-	$(BIN)/facemem evaluate --bundle build/compact --data "$(DATA)" --like compact
+	$(BIN)/facemem evaluate --bundle build/compact --data "$(DATA)" --like shared/memorability/bundles/compact
 
 up: $(READY) ## run the whole system on this machine until Ctrl-C
 	$(BIN)/facemem up

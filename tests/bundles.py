@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,6 @@ from shared.memorability.catalogue import CARD, CONFIG, WEIGHTS, BundleFacts, fi
 
 def retuned(folder: Path, name: str = "retuned", constant: float = 1.0) -> BundleFacts:
     """A copy of compact in `folder` whose every member adds `constant` to the logit, with a digest of its own."""
-    from hashlib import sha256
-
     from safetensors.numpy import load_file, save
 
     shutil.copytree(find("compact").path, folder)
@@ -19,16 +18,22 @@ def retuned(folder: Path, name: str = "retuned", constant: float = 1.0) -> Bundl
     for key, value in weights.items():
         if key.endswith(".constant"):
             value += constant
-    content = save(weights)
-    (folder / WEIGHTS).write_bytes(content)
-    change(folder / CONFIG, name=name, weights_sha256=sha256(content).hexdigest())
+    (folder / WEIGHTS).write_bytes(save(weights))
     change(folder / CARD, name=name)
+    change(folder / CONFIG, name=name)
+    pin(folder)
     return find(folder)
 
 
 def change(file: Path, **fields: Any) -> None:
     """Write other values into a JSON file."""
     file.write_text(json.dumps(json.loads(file.read_text()) | fields))
+
+
+def pin(folder: Path) -> None:
+    """Let the config pin the files as they are: the folder then holds another bundle."""
+    files = sorted(path for path in folder.iterdir() if path.name != CONFIG)
+    change(folder / CONFIG, files={path.name: sha256(path.read_bytes()).hexdigest() for path in files})
 
 
 def flip_a_byte(file: Path, place: int = -1) -> None:

@@ -75,9 +75,10 @@ def _scores(path: Path, names: list[str], rates: np.ndarray, random: np.random.G
     sheet = book.active
     sheet.append(SCORE_TITLES)
     for number, (name, rate) in enumerate(zip(names, rates, strict=True)):
-        false_alarms = float(random.uniform(0, 0.3))
-        hits = round(80 * rate)
-        row = [name, number + 1, hits, 80 - hits, 9, 71, min(1.0, float(rate) + 0.01), false_alarms, float(rate)]
+        false_alarm_rate = float(random.uniform(0, min(0.3, 1 - rate)))
+        hit_rate = float(rate) + false_alarm_rate  # the true hit rate is hits less false alarms
+        hits, alarms = round(80 * hit_rate), round(80 * false_alarm_rate)
+        row = [name, number + 1, hits, 80 - hits, alarms, 80 - alarms, hit_rate, false_alarm_rate, float(rate)]
         sheet.append([str(cell) if number % 5 == 0 else cell for cell in row])  # numbers that are text
     _save(book, path)
 

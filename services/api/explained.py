@@ -8,10 +8,9 @@ from sqlalchemy.orm import Session
 from services.api.parts import parts
 from services.api.results import explanation, matrix
 from services.api.schemas import Word
+from services.api.status import about_scores
 from shared.database.tables import Face, Image
 from shared.drawing.explained import ExplainedFace
-from shared.errors import BundleInvalid
-from shared.wording import about
 
 
 @dataclass(frozen=True)
@@ -47,11 +46,4 @@ def shown(face_id: int) -> Shown:
         key, digest, name = face.crop_key, face.bundle or "", image.name
     bundle = f"bundle {parts().bundle_name(digest) or 'unknown'} {digest[:8]}"
     title = f"Face {face_id} · {bundle} · {name}"
-    return Shown(drawn_with(parts().objects.get(key)), title, about(_card(digest)))
-
-
-def _card(digest: str) -> dict[str, object] | None:
-    try:
-        return parts().catalogue.by_digest(digest).card
-    except BundleInvalid:
-        return None  # scored with a bundle that was removed since
+    return Shown(drawn_with(parts().objects.get(key)), title, about_scores(digest))

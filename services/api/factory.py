@@ -6,6 +6,7 @@ from flask_openapi3 import Info, OpenAPI
 
 from services.api import health, insights, jobs, models, pictures, problems, results
 from services.api.parts import Parts
+from services.api.set_findings import SetFindings
 from shared import logs
 from shared.database.session import connect
 from shared.memorability.catalogue import Catalogue
@@ -47,6 +48,7 @@ def create_app(configured: Settings) -> OpenAPI:
         active.digest,
         {active.digest: active.name},
     )
+    app.extensions["facemem_findings"] = SetFindings()
     for part in (jobs, results, insights, pictures, models, health):
         app.register_api(part.api)
     app.add_url_rule("/openapi.json", "openapi_json", lambda: app.api_doc)

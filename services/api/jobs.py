@@ -2,21 +2,22 @@
 
 from http import HTTPStatus
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from flask import Response, jsonify, request
 from flask_openapi3 import APIBlueprint, Tag
+from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
 from services.api import submission
 from services.api.parts import Parts, parts
-from services.api.problems import AlreadyScored, JobRunning, NotFound, Problem
+from services.api.problems import AlreadyScored, JobRunning, NotFound, Problem, RescoredOften
 from services.api.schemas import JobOptions, JobPath, JobStatus, LinkJob, RescoreOptions
 from services.api.status import job_status
 from shared.database.tables import Job
 from shared.jobs import closing
 from shared.jobs.accept import NewImage, NewJob, accept
-from shared.jobs.rescore import already_scored, rescore
+from shared.jobs.rescore import MOST_TRIES, already_scored, rescore, reserve, tries
 from shared.jobs.states import JobState
 
 api = APIBlueprint("jobs", __name__, url_prefix="/v1", abp_tags=[Tag(name="jobs", description="Submit and watch.")])
@@ -108,12 +109,13 @@ def cancel(path: JobPath) -> dict[str, Any]:
 @api.post(
     "/jobs/<uuid:job_id>/rescore",
     summary="Score a job again",
-    responses={HTTPStatus.ACCEPTED: JobStatus, 404: Problem, 409: Problem},
+    responses={HTTPStatus.ACCEPTED: JobStatus, 404: Problem, 409: Problem, 503: Problem},
 )
 def rescore_job(path: JobPath, body: RescoreOptions) -> Response:
     """Scores the faces of a job that has ended with another bundle, as a new job, without detecting them again.
 
-    The first job keeps its results. 202 means that the new job is safe: it is committed.
+    The first job keeps its results. 202 means that the new job is safe: it is committed. 503 means that nothing was
+    written, for example because copying took too long.
     """
     ours = parts()
     bundle = ours.bundle_wanted(body.bundle)
@@ -124,10 +126,21 @@ def rescore_job(path: JobPath, body: RescoreOptions) -> Response:
             raise NotFound(f"There is no job {path.job_id}.")
         if source.state == JobState.RUNNING:
             raise JobRunning(f"Job {path.job_id} still runs; its faces can be scored again when it has ended.")
-        other = already_scored(connection, source.rescored_from or source.id, bundle)
-        if other is not None:
-            raise AlreadyScored(f"Job {other} has these faces scored with bundle {bundle}, or is at it.")
+        _check_needed(connection, source.rescored_from or source.id, bundle)
         job_id = uuid4()
         rescore(connection, path.job_id, job_id, bundle)
         status = job_status(session, job_id)
     return _accepted(status)
+
+
+def _check_needed(connection: Connection, root: UUID, bundle: str) -> None:
+    """Raises AlreadyScored, or RescoredOften where another copy of all rows is no more use than the last."""
+    reserve(connection, root)
+    other = already_scored(connection, root, bundle)
+    if other is not None:
+        raise AlreadyScored(f"Job {other} has these faces scored with bundle {bundle}, or is at it.")
+    if (made := tries(connection, root, bundle)) >= MOST_TRIES:
+        raise RescoredOften(
+            f"{made} jobs have scored these faces again with bundle {bundle}, and some images got no score each "
+            "time. Submit those as a new job instead."
+        )

@@ -8,7 +8,6 @@ from flask_openapi3 import APIBlueprint, Tag
 from services.api.parts import parts
 from services.api.problems import NotFound, Problem
 from services.api.schemas import Model, ModelPath, Models
-from shared.errors import BundleInvalid
 from shared.memorability.catalogue import BundleFacts
 
 log = structlog.get_logger()
@@ -27,13 +26,12 @@ def index() -> dict[str, Any]:
     return Models(models=[_model(bundle) for bundle in whole]).model_dump(mode="json")
 
 
-@api.get("/models/<digest>", summary="See a model", responses={200: Model, 404: Problem})
+@api.get("/models/<digest>", summary="See a model", responses={200: Model, 404: Problem, 422: Problem})
 def show(path: ModelPath) -> dict[str, Any]:
-    """One bundle with its card."""
-    try:
-        return _model(parts().catalogue.by_digest(path.digest)).model_dump(mode="json")
-    except BundleInvalid as error:
-        raise NotFound(error.detail) from error
+    """One bundle with its card; bundle_invalid if it is here, but damaged."""
+    if parts().catalogue.name_of(path.digest) is None:
+        raise NotFound(f"There is no bundle with digest {path.digest}.")
+    return _model(parts().whole_bundle(path.digest)).model_dump(mode="json")
 
 
 def _model(bundle: BundleFacts) -> Model:

@@ -72,6 +72,20 @@ class UnknownBundle(RequestError):
     status = HTTPStatus.UNPROCESSABLE_ENTITY
 
 
+class AmbiguousBundle(RequestError):
+    """Several model bundles have this name."""
+
+    code = "bundle_ambiguous"
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+class DamagedBundle(RequestError):
+    """The model bundle that was asked for is here, but not whole."""
+
+    code = "bundle_invalid"
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+
+
 class JobRunning(RequestError):
     """The job still runs; its faces can be scored again when it has ended."""
 
@@ -84,6 +98,20 @@ class AlreadyScored(RequestError):
 
     code = "already_scored"
     status = HTTPStatus.CONFLICT
+
+
+class RescoredOften(RequestError):
+    """The faces of this job were scored with this bundle often enough, and some fail each time."""
+
+    code = "rescored_often"
+    status = HTTPStatus.CONFLICT
+
+
+class InsightsBusy(RequestError):
+    """The insights of other jobs are being worked out; ask again in some seconds."""
+
+    code = "insights_busy"
+    status = HTTPStatus.SERVICE_UNAVAILABLE
 
 
 class LimitExceeded(RequestError):

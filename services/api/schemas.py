@@ -170,7 +170,7 @@ class FaceResult(BaseModel):
 
     id: int
     face: int = Field(description="place in the image, from 0, largest first")
-    score: float | None = Field(description="0..1: how memorable people would judge this face to be")
+    score: float | None = Field(description="0..1: what the bundle predicts for this face; its card says of what")
     uncertainty: float | None = Field(description="the score is meant as score +/- this; see the bundle's card")
     percentile: float | None = Field(description="0..100, in the population the bundle was trained on")
     box: tuple[float, float, float, float] = Field(

@@ -11,15 +11,17 @@ from services.api.parts import parts
 from services.api.problems import NotFound
 from services.api.schemas import BundleName, JobStatus, StageProgress
 from shared.database.tables import Job, JobCount
+from shared.errors import BundleInvalid
 from shared.jobs.states import FINAL, ImageState, JobState, Stage
+from shared.wording import about
 
 
 @dataclass(frozen=True)
 class Counts:
-    """A job's counters. `first` is the stage at which its images begin."""
+    """A job's counters. In a job that scores the faces of another again, described images begin at embedding."""
 
     images: dict[tuple[Stage, ImageState], int]
-    first: Stage = Stage.DETECTION
+    rescored: bool = False
 
     @property
     def total(self) -> int:
@@ -42,23 +44,36 @@ class Counts:
 
     @property
     def progress(self) -> float:
-        """The share of all stages of all images that is done. An ended image has nothing left to do.
+        """The share of all stages of all images that is done; 1 if there is nothing to do.
 
-        Intake does not count: uploads have it behind them from the start, and would begin at a fifth.
+        An ended image has nothing left to do. Intake does not count: uploads have it behind them from the start, and
+        would begin at a fifth. Neither does an image that a rescored job has only as the source left it: to count as
+        done what was never begun would make the rest look quick.
         """
         journey = list(Stage)
-        begin = journey.index(self.first)
+        begin = journey.index(Stage.EMBEDDING if self.rescored else Stage.DETECTION)
         whole = len(journey) - begin
-        done = sum(
-            number * (whole if state in FINAL else max(journey.index(stage) - begin, 0))
-            for (stage, state), number in self.images.items()
-        )
-        return done / (self.total * whole) if self.total else 1.0
+        done = todo = 0
+        for (stage, state), number in self.images.items():
+            behind = journey.index(stage) - begin
+            if self.rescored and behind < 0:
+                continue
+            done += number * (whole if state in FINAL else max(behind, 0))
+            todo += number * whole
+        return done / todo if todo else 1.0
 
 
 def bundle_name(digest: str) -> BundleName:
     """The bundle of a digest, by the name it has here."""
     return BundleName(name=parts().bundle_name(digest), digest=digest)
+
+
+def about_scores(digest: str) -> str:
+    """What a score of this bundle is and what it is not, from its card; nothing if the bundle is not here any more."""
+    try:
+        return about(parts().catalogue.by_digest(digest).card)
+    except BundleInvalid:
+        return ""
 
 
 def job_status(session: Session, job_id: UUID) -> JobStatus:
@@ -72,7 +87,7 @@ def job_status(session: Session, job_id: UUID) -> JobStatus:
     rows = session.execute(select(JobCount.stage, JobCount.state, JobCount.images).where(JobCount.job_id == job_id))
     counts = Counts(
         {(Stage(row.stage), ImageState(row.state)): row.images for row in rows if row.images},
-        Stage.EMBEDDING if job.rescored_from else Stage.DETECTION,
+        rescored=job.rescored_from is not None,
     )
     again = session.scalars(select(Job.id).where(Job.rescored_from == job_id).order_by(Job.created_at))
     return JobStatus(

@@ -27,17 +27,29 @@ def bundles_table(bundles: Iterable[BundleFacts], used: str) -> Table:
     table.add_column("people agree", no_wrap=True)
     table.add_column("", no_wrap=True)
     for bundle in bundles:
-        results = bundle.card.get("results", {})
-        spearman, ceiling = results.get("quality", {}).get("spearman"), results.get("human_ceiling")
+        spearman, agreement = _figures(bundle.card)
         table.add_row(
             Text(plain(bundle.name)),
             bundle.digest[:DIGITS],
             Text(plain(str(bundle.card.get("target", "not known")))),
-            with_interval(spearman) if spearman else "not known",
-            f"{ceiling['spearman_brown']:.2f}" if ceiling else "not known",
+            spearman,
+            agreement,
             "in use" if bundle.digest == used else "",
         )
     return table
+
+
+def _figures(card: dict[str, Any]) -> tuple[str, str]:
+    """Spearman correlation and human ceiling, as far as this card, which may be anybody's, says them in numbers."""
+    try:
+        results = card.get("results", {})
+        spearman, ceiling = results.get("quality", {}).get("spearman"), results.get("human_ceiling")
+        return (
+            with_interval(spearman) if spearman else "not known",
+            f"{ceiling['spearman_brown']:.2f}" if ceiling else "not known",
+        )
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return "not known", "not known"
 
 
 def quality_view(bundle: BundleFacts, results: dict[str, Any]) -> Group:
@@ -46,11 +58,11 @@ def quality_view(bundle: BundleFacts, results: dict[str, Any]) -> Group:
     table.add_column("measure")
     table.add_column("value (95 %)", no_wrap=True)
     for name, measured in results["quality"].items():
-        table.add_row(name.replace("_", " ").capitalize(), with_interval(measured))
-    for row in chain(_repeats(results), _ceiling(results), _seed_protocol(results), _judged(results)):
-        table.add_row(*row)
+        table.add_row(_text(name.replace("_", " ").capitalize()), with_interval(measured))
+    for row in chain(_repeats(results), _choice(results), _ceiling(results), _seed_protocol(results), _judged(results)):
+        table.add_row(*map(_text, row))
     table.add_row("Ratings within the stated uncertainty", f"{results['interval']['measured_coverage']:.1%}")
-    title = Text(f"Bundle {bundle.name} {bundle.digest[:DIGITS]}, on faces held out of its training")
+    title = _text(f"Bundle {bundle.name} {bundle.digest[:DIGITS]}, on faces held out of its training")
     return Group(title, table, *(_laid_out(found) for found in tables(results)))
 
 
@@ -65,6 +77,13 @@ def _ceiling(results: dict[str, Any]) -> Iterator[tuple[str, str]]:
         source = f" ({ceiling['source']})" if "source" in ceiling else ""
         yield f"Spearman of one half of the raters with the other{source}", f"{ceiling['split_half_spearman']:.3f}"
         yield "Spearman of all raters with as many others", f"{ceiling['spearman_brown']:.3f}"
+        yield "The most that can be expected against the mean of all raters", f"{ceiling['noise_ceiling']:.3f}"
+
+
+def _choice(results: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    found = results.get("choice_within_folds")
+    if found:
+        yield "Spearman if what rivals it is chosen inside the folds", with_interval(found["spearman"])
 
 
 def _seed_protocol(results: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -83,9 +102,14 @@ def _judged(results: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _laid_out(found: TextTable) -> Table:
-    table = Table(title=found.title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(title=_text(found.title), title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     for head, is_number in zip(found.heads, found.numeric, strict=True):
-        table.add_column(head, justify="right" if is_number else "left")
+        table.add_column(_text(head), justify="right" if is_number else "left")
     for row in found.rows:
-        table.add_row(*row)
+        table.add_row(*map(_text, row))
     return table
+
+
+def _text(shown: str) -> Text:
+    """A card's words as they are: neither the terminal nor Rich finds a command in them."""
+    return Text(plain(shown))

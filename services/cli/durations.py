@@ -3,8 +3,8 @@
 MINUTE, HOUR, DAY = 60, 3600, 86400
 
 
-def about(seconds: float) -> str:
-    """A span as exact as an estimate is: "about 40 s", "about 12 min", "about 3 h 20 min", "about 2 days"."""
+def span(seconds: float) -> str:
+    """A time as exact as an estimate is: "about 40 s", "about 12 min", "about 3 h 20 min", "about 2 days"."""
     if seconds < 1.5 * MINUTE:
         return f"about {max(1, round(seconds))} s"
     if seconds < 1.5 * HOUR:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import rich_click as click
 
+from services.cli import options
 from services.cli.models.arguments import named
 from shared.memorability.catalogue import DIGITS
 
@@ -13,7 +14,7 @@ TOLERANCE = 0.01
 
 
 @click.command()
-@click.option("--bundle", default="compact", show_default=True, help="Name of a shipped bundle, or a bundle's folder.")
+@click.option("--bundle", default="compact", show_default=True, help="A bundle's name, digest or folder.")
 @click.option(
     "--data",
     required=True,
@@ -31,7 +32,8 @@ TOLERANCE = 0.01
     type=click.Path(file_okay=False, path_type=Path),
     help="With --retrain: the folder that kept crops and captions when the bundle was trained.",
 )
-def evaluate(bundle: str, data: Path, retrain: bool, like: str | None, work: Path | None) -> None:
+@options.home
+def evaluate(bundle: str, data: Path, retrain: bool, like: str | None, work: Path | None, home: Path | None) -> None:
     """Measure a bundle again, on the faces that were held out when it was trained.
 
     Every figure of its card is computed anew, from the ratings and from the score that each face got while its fold was
@@ -50,8 +52,8 @@ def evaluate(bundle: str, data: Path, retrain: bool, like: str | None, work: Pat
     from services.training import train as training
     from services.training.evaluation import differences
 
-    found = named(bundle, None)
-    other = named(like, None) if like else None
+    found = named(bundle, home)
+    other = named(like, home) if like else None
     if retrain:
         with Tasks(notes()) as tasks:
             measured = training.evaluate_again(found, data, progress=tasks.done, options=training.Options(work=work))
@@ -63,7 +65,9 @@ def evaluate(bundle: str, data: Path, retrain: bool, like: str | None, work: Pat
         largest = max(gaps, key=lambda name: gaps[name])
         results().print(
             f"Largest difference from the card of {other.name} {other.digest[:DIGITS]}, of {len(gaps)} figures: "
-            f"{gaps[largest]:.3f} ({largest})."
+            f"{gaps[largest]:.3f} ({largest}).",
+            markup=False,
+            soft_wrap=True,
         )
-        if gaps[largest] > TOLERANCE:
+        if not gaps[largest] <= TOLERANCE:  # so, and not `>`, because nan is no agreement
             sys.exit(1)

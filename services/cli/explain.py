@@ -1,5 +1,6 @@
 """`facemem explain`: why one face has its score."""
 
+import sys
 from pathlib import Path
 
 import rich_click as click
@@ -15,9 +16,10 @@ from services.cli import options
     metavar="FILE.png",
     help="Save the explanation as one page and print no table.",
 )
+@click.option("--json", "as_json", is_flag=True, help="The answer of the API, as one JSON object; no table.")
 @options.home
 @options.api
-def explain(face_id: int, output: Path | None, home: Path | None, api: str | None) -> None:
+def explain(face_id: int, output: Path | None, as_json: bool, home: Path | None, api: str | None) -> None:
     """Show what made the score of a face.
 
     FACE_ID is the column `id` of the results, and `face_id` in their JSON and CSV.
@@ -28,10 +30,11 @@ def explain(face_id: int, output: Path | None, home: Path | None, api: str | Non
     \b
     facemem explain 12
     facemem explain 12 --output face-12.png
+    facemem explain 12 --json | jq .words
     """
     from services.cli.connection import started_if_needed
     from services.cli.explanation_table import explanation_table
-    from services.cli.terminal import notes, results
+    from services.cli.terminal import notes, plain, results
     from services.client.wording import about
 
     console = notes()
@@ -42,7 +45,10 @@ def explain(face_id: int, output: Path | None, home: Path | None, api: str | Non
             output.parent.mkdir(parents=True, exist_ok=True)
             output.write_bytes(picture)
             console.print(f"Explanation: {output}", markup=False, soft_wrap=True)
+        if as_json:
+            sys.stdout.write(facemem.explanation(face).model_dump_json() + "\n")
+        if as_json or output is not None:
             return
         results().print(explanation_table(face, facemem.explanation(face)))
         if face.bundle is not None:
-            results().print(about(facemem.models(), face.bundle.digest), markup=False)
+            results().print(plain(about(facemem.models(), face.bundle.digest)), markup=False)

@@ -24,7 +24,7 @@ def insights_view(found: Insights) -> Group:
     if found.compared:
         clear = len(found.high) + len(found.low)
         parts.append(Text(f"{clear:,} of {found.compared:,} words and attributes differ by more than chance.", "dim"))
-    parts += [Text(note, "dim") for note in found.notes]
+    parts += [Text(plain(note), "dim") for note in found.notes]
     return Group(*parts)
 
 

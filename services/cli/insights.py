@@ -26,20 +26,25 @@ def insights(
 ) -> None:
     """Show which words and attributes of the captions go with high and low scores of a job, also while it runs.
 
+    If no facemem runs on the data folder, one is started for the occasion.
+
     \b
     facemem insights 8f14e45f-ceea-467f-a9f3-2c1d0f1c9a57
     facemem insights 8f14e45f-ceea-467f-a9f3-2c1d0f1c9a57 --picture words.png
     """
     from services.cli import terminal
-    from services.cli.connection import connected
+    from services.cli.connection import started_if_needed
     from services.cli.insight_tables import insights_view
 
-    with connected(home, api) as facemem:
+    console = terminal.notes()
+    with started_if_needed(home, api, console) as facemem:
         found = facemem.insights(job, everything=everything)
         if as_json:
             sys.stdout.write(found.model_dump_json() + "\n")
         else:
             terminal.results().print(insights_view(found))
         if picture is not None:
-            picture.write_bytes(facemem.insights_picture(job))
-            terminal.notes().print(f"The picture is in {picture}.", markup=False)
+            content = facemem.insights_picture(job)
+            picture.parent.mkdir(parents=True, exist_ok=True)
+            picture.write_bytes(content)
+            console.print(f"The picture is in {picture}.", markup=False, soft_wrap=True)

@@ -7,12 +7,12 @@ from typing import Any, TextIO
 
 from services.api.schemas import FaceResult, ImageResult
 
+# Some read columns by their place: new ones come last.
 COLUMNS = (
     "image",
     "state",
     "reason",
     "face",
-    "face_id",
     "score",
     "uncertainty",
     "percentile",
@@ -20,11 +20,12 @@ COLUMNS = (
     "top",
     "right",
     "bottom",
-    "flags",
     "caption",
     "words",
     "bundle",
     "bundle_digest",
+    "face_id",
+    "flags",
 )
 # A spreadsheet would take a cell that begins with one of these for a formula and run it (OWASP, "CSV Injection").
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")

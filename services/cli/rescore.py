@@ -33,14 +33,14 @@ def rescore(job: UUID, bundle: str, form: str | None, home: Path | None, api: st
     from services.cli.journey import all_final, watched
     from services.cli.progress import Display
     from services.cli.tables import results_table
-    from services.cli.terminal import notes, results
+    from services.cli.terminal import notes, plain, results
     from services.client.wording import about
 
     console = notes()
     with started_if_needed(home, api, console) as facemem:
         with Display(console) as display:
             again = facemem.rescore(job, bundle)
-            name = f"{again.bundle.name} {again.bundle.digest[:12]}"
+            name = f"{plain(again.bundle.name or 'unknown')} {again.bundle.digest[:12]}"
             display.note(f"Scoring {again.images:,} images again with bundle {name}, as job {again.id}.")
             try:
                 [again] = watched(facemem, [again], display)
@@ -56,6 +56,6 @@ def rescore(job: UUID, bundle: str, form: str | None, home: Path | None, api: st
             records.write_csv(images, sys.stdout)
         else:
             results().print(results_table(images))
-            results().print(about(facemem.models(), again.bundle.digest), markup=False)
+            results().print(plain(about(facemem.models(), again.bundle.digest)), markup=False)
     if not all_final([again]):
         sys.exit(1)

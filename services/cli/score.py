@@ -57,7 +57,7 @@ def score(
     from services.cli.records import json_lines
     from services.cli.sheet import write_sheet
     from services.cli.tables import results_table
-    from services.cli.terminal import notes, results
+    from services.cli.terminal import notes, plain, results
     from services.client.wording import about
 
     files = gather(paths)
@@ -72,7 +72,7 @@ def score(
                 click.echo(line)
         else:
             results().print(results_table(journey.results()))
-            results().print(told, markup=False)
+            results().print(plain(told), markup=False)
         if sheet is not None:
             write_sheet(sheet, facemem, journey.jobs, journey.results(), name or files[0].parent.name, told)
             console.print(f"Contact sheet: {sheet}", markup=False, soft_wrap=True)

@@ -6,7 +6,7 @@ from time import monotonic
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from services.cli.durations import about
+from services.cli.durations import span
 
 SPEAK_SECONDS = 30.0  # between two lines about one thing, where there is no terminal to draw a bar on
 
@@ -49,7 +49,7 @@ class Tasks(Progress):
             self._say(f"{what} ...")
         task = self._known[what]
         left = task.left(share, now)
-        estimate = f"{about(left)} left" if left is not None and share < 1 else ""
+        estimate = f"{span(left)} left" if left is not None and share < 1 else ""
         if estimate and now - task.spoke >= SPEAK_SECONDS:
             self._say(f"{what}: {share:.0%} done, {estimate}")
             task.spoke = now

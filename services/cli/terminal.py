@@ -20,5 +20,5 @@ def notes() -> Console:
 
 
 def plain(text: str) -> str:
-    """`text` without signs that control a terminal: names and captions come from strangers."""
+    """`text` without signs that control a terminal: names, captions and bundles' cards come from strangers."""
     return "".join(sign if sign.isprintable() else "�" for sign in text)

@@ -26,6 +26,7 @@ import rich_click as click
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder to write the bundle to.",
 )
+@click.option("--name", help="What the bundle is called.  [default: the name of the output folder]")
 @click.option(
     "--scale",
     type=float,
@@ -72,6 +73,7 @@ def train(
     recipe: str,
     data: Path,
     output: Path,
+    name: str | None,
     scale: tuple[float, float] | None,
     captioner: str | None,
     vggface2: Path | None,
@@ -90,7 +92,7 @@ def train(
     \b
     facemem train --recipe compact --data ratings --output my-bundle
     facemem evaluate --bundle my-bundle --data ratings
-    FACEMEM_BUNDLE=$PWD/my-bundle facemem up
+    facemem models use my-bundle
     facemem models import-vggface2 senet50_scratch_weight.pkl
     facemem train --recipe reference --data "10k US Adult Faces" --vggface2 FILE.safetensors --output reference
     """
@@ -109,6 +111,7 @@ def train(
         members=members,
         epochs=epochs,
         ablations=ablations,
+        name=name,
         work=work,
     )
     notes().print(f"Work is kept in {options.folder}", markup=False, soft_wrap=True)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from services.insights.associations import FEWEST, Associations
 from services.insights.scores import Scores
 
+# True of every set and every bundle. What a score is, the bundle's card says.
 NOTES = (
-    "A score predicts how memorable people judge a face to be; it does not measure memory.",
     "These are associations in this set, not causes: changing what a word names need not change a score.",
-    "They mirror the opinions of the people who rated faces for the model, and the captioner's habits and errors. "
+    "They mirror the data that the model learned from, and the captioner's habits and errors. "
     "Words for a person's looks are words of captions and nothing more: nothing is inferred about groups of people.",
     "Each photograph counts once. Photographs of one person or of one series are still taken for independent; a set of "
     "few people shows more than there is.",

@@ -15,8 +15,8 @@ INSIDE = WIDTH - 2 * PADDING
 MOST_ROWS = 18  # of each kind: more would be a list and no picture
 
 
-def draw(findings: Findings, name: str, *, running: bool) -> Image.Image:
-    """The picture, RGB. `name` is the set's."""
+def draw(findings: Findings, name: str, about: str, *, running: bool) -> Image.Image:
+    """The picture, RGB. `name` is the set's; `about` is what the bundle's card says of its scores, or nothing."""
     pieces = [
         text("What goes with high and low scores", 42, INK, bold=True),
         text(_summary(findings, name), 21, SOFT, width=WIDTH),
@@ -27,7 +27,7 @@ def draw(findings: Findings, name: str, *, running: bool) -> Image.Image:
         charts.append(card(_distribution(findings.scores), WIDTH, PADDING))
     if findings.associations.clear:
         charts.append(card(_words(findings), WIDTH, PADDING))
-    notes = [text(note, 17, SOFT, width=WIDTH, lines=3) for note in NOTES]
+    notes = [text(note, 17, SOFT, width=WIDTH, lines=3) for note in (about, *NOTES) if note]
     return on_paper(stack([stack(pieces, 8), *charts, stack(notes, 4)], 28), WIDTH, MARGIN)
 
 

@@ -10,9 +10,11 @@ from pathlib import Path
 from uuid import uuid4
 
 from shared.errors import BundleInvalid
-from shared.memorability.catalogue import BUNDLES, DEFAULT, BundleFacts, Catalogue, find
-from shared.memorability.verification import FILES
+from shared.memorability.catalogue import BUNDLES, CONFIG, DEFAULT, BundleFacts, Catalogue, find, pinned_files
 from shared.settings import LocalSettings
+
+SHIPPED = BUNDLES / DEFAULT  # the bundle that facemem came with, whatever else has its name
+WAY_BACK = "facemem models use --shipped"  # works whatever else is here, and whatever it is called
 
 
 def bundles_folder(local: LocalSettings) -> Path:
@@ -27,18 +29,20 @@ def chosen(local: LocalSettings) -> str:
     """
     if local.bundle is not None:
         return local.bundle
+    name = "the bundle"
     try:
-        choice = json.loads(_choice_file(local).read_text())
+        choice = json.loads(_choice_file(local).read_bytes())
+        name, digest = f"'{choice['name']}'", choice["digest"]
+        if digest is None:
+            return find(BUNDLES / Path(choice["name"]).name).digest
+        return Catalogue(folder=bundles_folder(local)).by_digest(digest).digest
     except FileNotFoundError:
-        return find(BUNDLES / DEFAULT).digest
-    try:
-        if choice["digest"] is None:
-            return find(BUNDLES / choice["name"]).digest
-        return Catalogue(folder=bundles_folder(local)).by_digest(choice["digest"]).digest
-    except BundleInvalid as error:
+        return find(SHIPPED).digest
+    except (BundleInvalid, OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        reason = error.detail if isinstance(error, BundleInvalid) else f"{_choice_file(local)} is damaged"
         raise BundleInvalid(
-            f"'{choice['name']}', which `facemem models use` made the default of {local.home}, cannot be used: "
-            f"{error.detail}. Go back with `facemem models use {DEFAULT}`."
+            f"{name}, which `facemem models use` made the default of {local.home}, cannot be used: {reason}. "
+            f"Go back to the one that facemem came with: `{WAY_BACK}`."
         ) from error
 
 
@@ -84,9 +88,8 @@ def _installed(folder: Path, bundle: BundleFacts) -> Path:
     draft = folder / f".{uuid4().hex}"  # a name that the catalogue passes over
     draft.mkdir()
     try:
-        for name in FILES:
-            if (bundle.path / name).is_file():
-                shutil.copyfile(bundle.path / name, draft / name)
+        for name in (*pinned_files(bundle.config), CONFIG):
+            shutil.copyfile(bundle.path / name, draft / name)
         find(draft, bundle.digest)
         if place.exists():  # damaged, or it would have been taken as it is
             shutil.rmtree(place)

@@ -13,7 +13,7 @@ from services.training.encoders import FrozenEncoders
 from services.training.encoding import side_by_side
 from services.training.faces import Crops, Progress
 from services.training.fits import ByGradient, ClosedForm, Wanted
-from services.training.fitting import Faces, Tuning, kernel, kernel_ridge, standardised_head
+from services.training.fitting import PIECE, Faces, Tuning, kernel, kernel_ridge, standardised_head
 from services.training.folds import all_but, folds
 from services.training.gradient import GradientTuning
 from services.training.protocol import DECIMALS, Trial
@@ -21,9 +21,12 @@ from services.training.targets import logits
 from shared.memorability.cross_attention import HeadShape
 from shared.memorability.scorer import weights_of
 from shared.memorability.states import FaceStates
+from shared.memorability.visual_encoder import OnetEncoder
 
 Variant = tuple[str, Callable[[], np.ndarray]]  # what it is, and the scores of held-out faces (N,)
 
+# How these begin, they are what `compact` might as well have been; the others are controls.
+RIVALS = ("every word has the same say", "without the mirror image", "the crop at")
 SAME_CAPTION = "A face."
 SHUFFLING_SEED = 5
 
@@ -41,7 +44,7 @@ class Subject:
 def ablations(subject: Subject, progress: Progress) -> dict[str, np.ndarray]:
     """Scores (N,) that held-out faces get from each variant, by what the variant is. Folds are the first repeat's."""
     trial = replace(subject.trial, plan=replace(subject.trial.plan, repeats=1), progress=lambda *_: None)
-    variants = [*_of_captions(subject, trial), *_of_reading(trial), *_of_sizes(subject, trial), *_of_fitting(trial)]
+    variants = [*_of_captions(subject, trial), *_of_reading(trial), *_of_seeing(subject, trial), *_of_fitting(trial)]
     scores: dict[str, np.ndarray] = {}
     for number, (name, score) in enumerate(variants):
         scores[name] = score().round(DECIMALS)
@@ -85,32 +88,49 @@ def _captioned(subject: Subject, trial: Trial, said: list[FaceStates]) -> np.nda
 def _of_reading(trial: Trial) -> list[Variant]:
     image, caption = [_of_image(trial)], [_of_caption(trial)]
     return [
-        ("image alone, no cross-attention: every word looks everywhere", partial(_read_plainly, trial, image)),
-        ("caption alone, no cross-attention", partial(_read_plainly, trial, caption)),
-        ("image and caption side by side, no cross-attention", partial(_read_plainly, trial, image + caption)),
+        ("image alone, every word looks everywhere (ridge regression)", partial(_read_plainly, trial, image)),
+        ("caption alone (ridge regression)", partial(_read_plainly, trial, caption)),
+        ("image and caption with equal weight (ridge regression)", partial(_read_plainly, trial, image + caption)),
     ]
 
 
-def _of_sizes(subject: Subject, trial: Trial) -> list[Variant]:
+def _of_seeing(subject: Subject, trial: Trial) -> list[Variant]:
     """For O-Net, whose patches hold what it saw of each size one after the other."""
-    sides = subject.encoders.config["visual"].get("sides", [])
-    width = trial.shape.patch_width // max(len(sides), 1)
+    visual = subject.encoders.visual
+    if not isinstance(visual, OnetEncoder):
+        return []
+    width = trial.shape.patch_width // len(visual.sides)
 
     def alone(place: int) -> np.ndarray:
         patches = trial.faces.patches[:, :, place * width : (place + 1) * width]
-        return _held_out(
-            replace(trial, faces=replace(trial.faces, patches=patches), shape=replace(trial.shape, patch_width=width))
-        )
+        shape = replace(trial.shape, patch_width=width)
+        return _held_out(replace(trial, faces=replace(trial.faces, patches=patches), shape=shape))
 
-    return [(f"the crop at {side} pixels only", partial(alone, place)) for place, side in enumerate(sides)]
+    sizes: list[Variant] = [
+        (f"the crop at {side} pixels only", partial(alone, place)) for place, side in enumerate(visual.sides)
+    ]
+    return [("without the mirror image", partial(_unmirrored, subject, trial, visual)), *sizes]
+
+
+def _unmirrored(subject: Subject, trial: Trial, visual: OnetEncoder) -> np.ndarray:
+    """What O-Net sees by itself, and each region with a value of its own."""
+    plain = OnetEncoder(visual.sides, visual.grid, mirrored=False)
+    plain.load_state_dict(visual.state_dict())
+    pixels = torch.from_numpy(subject.crops.pixels)
+    with torch.inference_mode():
+        patches = torch.cat([plain(piece).half().float() for piece in pixels.split(PIECE)])
+    fit = trial.fit
+    if isinstance(fit, ClosedForm):
+        fit = replace(fit, tuning=replace(fit.tuning, columns=1))
+    shape = replace(trial.shape, patch_width=patches.shape[2])
+    return _held_out(replace(trial, faces=replace(trial.faces, patches=patches), shape=shape, fit=fit))
 
 
 def _of_fitting(trial: Trial) -> list[Variant]:
     if isinstance(trial.fit, ByGradient):
-        shape = replace(trial.shape, regions_read_alike=False)
-        taught = replace(trial, fit=ClosedForm(Tuning()), shape=shape)
+        taught = replace(trial, fit=ClosedForm(Tuning()), shape=replace(trial.shape, regions_read_alike=False))
         return [("attention taught by places, values in closed form", partial(_held_out, taught))]
-    return [("attention and values trained by ratings", partial(_by_ratings, trial))]
+    return [("one head as published, all of it trained by ratings (not tuned)", partial(_by_ratings, trial))]
 
 
 def _held_out(trial: Trial) -> np.ndarray:
@@ -123,7 +143,8 @@ def _by_ratings(trial: Trial) -> np.ndarray:
     stopping = [*parts[1:], parts[0]]
     rows = [np.setdiff1d(all_but(len(trial.faces), part), stop) for part, stop in zip(parts, stopping, strict=True)]
     wanted = [Wanted(kept, 1, trial.plan.seed, stop) for kept, stop in zip(rows, stopping, strict=True)]
-    heads = ByGradient(GradientTuning())(trial.faces, trial.rates, wanted, trial.shape, trial.work, trial.progress)
+    shape = replace(trial.shape, regions_read_alike=True)
+    heads = ByGradient(GradientTuning())(trial.faces, trial.rates, wanted, shape, trial.work, trial.progress)
     scores = np.zeros(len(trial.faces))
     for part, head in zip(parts, heads, strict=True):
         scores[part] = head.scores(trial.faces[torch.from_numpy(part)])[0]
@@ -145,7 +166,8 @@ class _Likeness:
 
 
 def _of_image(trial: Trial) -> _Likeness:
-    return _Likeness(trial.faces, replace(trial.shape, heads=1, regions_read_alike=False), Tuning())
+    tuning = trial.fit.tuning if isinstance(trial.fit, ClosedForm) else Tuning()
+    return _Likeness(trial.faces, replace(trial.shape, heads=1, regions_read_alike=False), tuning)
 
 
 def _of_caption(trial: Trial) -> _Likeness:

@@ -1,9 +1,11 @@
 """Writes a bundle folder, and reads the held-out scores in it: see shared/memorability/catalogue.py for the rest."""
 
 import json
+import shutil
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 from safetensors.torch import save
@@ -12,8 +14,18 @@ from torch import Tensor
 from services.training.card_page import as_markdown
 from services.training.protocol import HeldOut
 from shared.errors import BundleInvalid
-from shared.memorability.catalogue import CARD, CONFIG, FORMAT, WEIGHTS, BundleFacts, find
-from shared.memorability.verification import ABLATIONS, CARD_FOR_PEOPLE, OUT_OF_FOLD
+from shared.memorability.catalogue import (
+    ABLATIONS,
+    CARD,
+    CARD_FOR_PEOPLE,
+    CONFIG,
+    FORMAT,
+    OUT_OF_FOLD,
+    PINNABLE,
+    WEIGHTS,
+    BundleFacts,
+    find,
+)
 
 
 def write(
@@ -25,25 +37,59 @@ def write(
     variants: dict[str, np.ndarray],
     files: dict[str, bytes],
 ) -> BundleFacts:
-    """Write a bundle and read it back, verified.
+    """Write a bundle and read it back, verified. Nothing of a bundle that was in `folder` before is left.
 
     `held_out` is what `entries` made, `variants` what `ablations` found for the same images, in the same order; `files`
-    are further files by name, which `config` pins.
+    are further files by name. The config that is written pins every file. Raises BundleInvalid as `check_place` does.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    content = save({name: tensor.contiguous() for name, tensor in weights.items()})
-    pinned = {"format": FORMAT, **config, "weights_sha256": sha256(content).hexdigest()}
-    (folder / WEIGHTS).write_bytes(content)
-    for name, further in files.items():
-        (folder / name).write_bytes(further)
-    (folder / CONFIG).write_text(_json(pinned), encoding="utf-8")
-    (folder / CARD).write_text(_json(card), encoding="utf-8")
-    (folder / CARD_FOR_PEOPLE).write_text(as_markdown(card), encoding="utf-8")
-    (folder / OUT_OF_FOLD).write_text(_json(held_out), encoding="utf-8")
+    folder = folder.resolve()
+    check_place(folder)
+    contents = {
+        WEIGHTS: save({name: tensor.contiguous() for name, tensor in weights.items()}),
+        CARD: _json(card),
+        CARD_FOR_PEOPLE: as_markdown(card).encode(),
+        OUT_OF_FOLD: _json(held_out),
+        **files,
+    }
     if variants:
-        columns = {name: scores.tolist() for name, scores in variants.items()}
-        (folder / ABLATIONS).write_text(json.dumps(columns) + "\n", encoding="utf-8")
-    return find(folder.resolve())
+        contents[ABLATIONS] = json.dumps({name: scores.tolist() for name, scores in variants.items()}).encode() + b"\n"
+    pins = {name: sha256(content).hexdigest() for name, content in contents.items()}
+    contents[CONFIG] = _json({"format": FORMAT, **config, "files": pins})
+    _swap_in(folder, contents)
+    return find(folder)
+
+
+def check_place(folder: Path) -> None:
+    """Raises BundleInvalid if a bundle cannot be written there, because there is something else that would be lost."""
+    if not folder.exists():
+        return
+    others = {path.name for path in folder.iterdir()} - {CONFIG, *PINNABLE} if folder.is_dir() else {folder.name}
+    if others:
+        raise BundleInvalid(f"'{folder}' holds {min(others)}, which is no part of a bundle; choose another folder")
+
+
+def _swap_in(folder: Path, contents: dict[str, bytes]) -> None:
+    """Write the files into a hidden folder beside `folder`, in their order, and only then put that in its place.
+
+    Whatever breaks before, the old bundle stays as it is.
+    """
+    draft, old = (folder.with_name(f".{folder.name}.{uuid4().hex}.{kind}") for kind in ("new", "old"))
+    draft.mkdir(parents=True)
+    try:
+        for name, content in contents.items():
+            (draft / name).write_bytes(content)
+        find(draft)
+        if folder.exists():
+            folder.rename(old)
+        try:
+            draft.rename(folder)
+        except OSError:
+            if old.exists():
+                old.rename(folder)
+            raise
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def entries(images: list[str], held_out: HeldOut) -> dict[str, Any]:
@@ -92,5 +138,5 @@ def variant_scores(bundle: BundleFacts, faces: int) -> dict[str, np.ndarray]:
     return variants
 
 
-def _json(value: dict[str, Any]) -> str:
-    return json.dumps(value, indent=1, ensure_ascii=False) + "\n"
+def _json(value: dict[str, Any]) -> bytes:
+    return (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode()

@@ -22,6 +22,7 @@ CAUSES = "Contributions say what this model added up, not what causes people to 
 class Facts:
     """What a card is made of. `data` holds the faces used; `left_out` counts the others by reason."""
 
+    name: str
     recipe: Recipe
     data: DataSet
     captioner: dict[str, Any]
@@ -35,7 +36,7 @@ def card(facts: Facts) -> dict[str, Any]:
     """The card of a bundle, ready for JSON."""
     source, wording = facts.data.source, facts.recipe.wording
     return {
-        "name": facts.recipe.name,
+        "name": facts.name,
         "summary": SUMMARY,
         "target": source.target,
         "data": _data(facts),

@@ -15,6 +15,7 @@ def as_markdown(card: dict[str, Any]) -> str:
     if "repeats" in results:
         lines += [f"Spearman of each repeat: {', '.join(f'{value:.3f}' for value in results['repeats'])}.", ""]
     lines += _ceiling(results["human_ceiling"])
+    lines += _choice(results.get("choice_within_folds"))
     lines += _seed_protocol(results.get("seed_protocol")) + _judged(results.get("judged_memorability"))
     lines += [_interval(results["interval"]), ""]
     for found in tables(results):
@@ -51,10 +52,26 @@ def _measure(name: str, measured: dict[str, Any]) -> list[str]:
 def _ceiling(ceiling: dict[str, Any] | None) -> list[str]:
     if ceiling is None:
         return ["Human ceiling: not known; the data do not tell two halves of the raters apart.", ""]
-    half, full = ceiling["split_half_spearman"], ceiling["spearman_brown"]
+    half, full = f"{ceiling['split_half_spearman']:.3f}", ceiling["spearman_brown"]
+    if "split_half_interval_95" in ceiling:
+        half = with_interval(
+            {"value": ceiling["split_half_spearman"], "interval_95": ceiling["split_half_interval_95"]}
+        )
     source = f" ({ceiling['source']})" if "source" in ceiling else ""
     return [
-        f"Human ceiling: one half of the raters predicts the other with Spearman {half}; all raters: {full}{source}.",
+        f"Human ceiling: one half of the raters predicts the other with Spearman {half}{source}; by "
+        f"Spearman-Brown all of them would predict as many others with {full:.3f}, and nothing is expected to reach "
+        f"more than {ceiling['noise_ceiling']:.3f} against their mean.",
+        "",
+    ]
+
+
+def _choice(found: dict[str, Any] | None) -> list[str]:
+    if found is None:
+        return []
+    return [
+        f"With the choice between the bundle and {found['rivals']} rivals among the ablations made inside the folds: "
+        f"Spearman {with_interval(found['spearman'])}.",
         "",
     ]
 
@@ -63,9 +80,9 @@ def _seed_protocol(found: dict[str, Any] | None) -> list[str]:
     if found is None:
         return []
     return [
-        "The seed's own protocol, one split of 80, 10 and 10 per cent (seed 1997), early stopping on the validation "
-        f"tenth: Spearman {with_interval(found['spearman'])} on the {found['faces']} faces of the test tenth, beside "
-        f"{found['published_spearman']} {found['published']}.",
+        "The seed's own protocol, one split of 80, 10 and 10 per cent (seed 1997), the validation tenth "
+        f"{found['validation']}: Spearman {with_interval(found['spearman'])} on the {found['faces']} faces of the "
+        f"test tenth, beside {found['published_spearman']} {found['published']}.",
         "",
     ]
 

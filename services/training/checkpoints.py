@@ -19,8 +19,12 @@ from torch import Tensor
 
 from services.training.fitting import Faces
 from services.training.gradient import GradientTuning, Run, Task
+from services.training.whole_files import put
 from shared.memorability.cross_attention import CrossAttention, HeadShape
 
+# Raise it when the same task no longer gives the same head: a change to `gradient`, to the head itself, to what `Faces`
+# are made of that does not show in its tensors, or to what a checkpoint holds.
+HEADS_VERSION = 1
 HEAD, BEST, OPTIMISER, GENERATOR = "head.", "best.", "optimiser.", "generator"
 EVERY_SECONDS = 20.0  # between two checkpoints of a running head; a killed training loses at most so much of each
 
@@ -100,17 +104,16 @@ def key_of(task: Task) -> str:
 
 def key_of_all(faces: Faces, rates: Tensor, shape: HeadShape, tuning: GradientTuning, device: str) -> str:
     """The same for all heads of one training: what they are fitted to, and everything that says how."""
-    digest = sha256(json.dumps([asdict(shape), asdict(tuning), device, torch.__version__]).encode())
+    facts = [HEADS_VERSION, asdict(shape), asdict(tuning), device, torch.__version__]
+    digest = sha256(json.dumps(facts).encode())
     for tensor in (faces.patches, faces.tokens, faces.weights, rates):
         digest.update(tensor.contiguous().numpy().data)
     return digest.hexdigest()[:16]
 
 
 def _write(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
-    unfinished = path.with_suffix(".part")
     tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    save_file(tensors, unfinished, metadata={"facts": json.dumps(facts)})
-    unfinished.replace(path)
+    put(path, lambda unfinished: save_file(tensors, unfinished, metadata={"facts": json.dumps(facts)}))
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:

@@ -38,11 +38,8 @@ def spread(
     def work(device: torch.device) -> None:
         try:
             function = prepare(device)
-            while not stop.is_set():
-                index = waiting.get_nowait()
+            while not stop.is_set() and (index := _next(waiting)) is not None:
                 finished.put((index, function(items[index])))
-        except Empty:
-            return
         except BaseException as error:  # raised again in the thread that waits
             finished.put(error)
 
@@ -52,6 +49,13 @@ def spread(
         return _collected(finished, len(items), done)
     finally:
         stop.set()
+
+
+def _next(waiting: "SimpleQueue[int]") -> int | None:
+    try:
+        return waiting.get_nowait()
+    except Empty:
+        return None
 
 
 def _collected(

@@ -7,23 +7,30 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from services.training.vggface2 import load_vggface2
 from shared.errors import BundleInvalid
 from shared.memorability.catalogue import TOKENIZER, BundleFacts
-from shared.memorability.encoders import TEXT_PREFIX, VISUAL_PREFIX, VisualEncoder, text_of, visual_of
+from shared.memorability.encoders import TEXT_PREFIX, VISUAL_PREFIX, VisualEncoder, encode, text_of, visual_of
 from shared.memorability.se_resnet import GRID
+from shared.memorability.states import pack
 from shared.memorability.text_encoder import PACKAGE, BertEncoder, MiniLMEncoder, TextEncoder
 from shared.memorability.visual_encoder import OnetEncoder
 from shared.memorability.weights import tensors_of
 
 ONET_SHA256 = "165bfbe42940416ccfb977545cf0e976d5bf321f67083ae2aaaa5c764280118d"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+MINILM_FILES = {  # SHA-256 of what lies beside its weights
+    "config.json": "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
+    "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
+}
 SIDES, ONET_GRID = (80, 112, 144), (7, 7)  # pixels of the crop that O-Net runs over: 7, 11 and 15 places across
 MAX_TOKENS = 256  # what MiniLM was trained for; captions have at most 2,000 characters, and few have more tokens
 BERT = "google-bert/bert-base-uncased"  # as transformers resolves it: from its cache, or downloaded once
+PROBE_CAPTION = "A faint smile; grey-green, half-closed eyes! Long hair (dark). It's unforgettable: 3.5 cm of beard?"
 OFFLINE = (
     "On a machine without a way to the hub, copy the model's folder (config.json, model.safetensors, tokenizer.json) "
     "from another one and name it with --bert FOLDER"
@@ -45,10 +52,17 @@ class FrozenEncoders:
     files: dict[str, bytes] = field(default_factory=dict)
 
     def digest(self) -> str:
-        """The same for the same networks: 64 hexadecimal digits."""
+        """The same for the same networks and the same code around them: 64 hexadecimal digits.
+
+        Code shows in what becomes of one face: its numbers, its tokens, its words and its sentences. That is computed
+        here, where these encoders are; what changes on CUDA alone does not show on the CPU.
+        """
         digest = sha256(json.dumps(self.config, sort_keys=True).encode())
         for name, tensor in sorted(self.weights.items()):
             digest.update(name.encode() + tensor.contiguous().cpu().numpy().tobytes())
+        for name, content in sorted(self.files.items()):
+            digest.update(name.encode() + content)
+        digest.update(pack(dict(enumerate(encode(self.visual, self.text, _probe(), [PROBE_CAPTION])))))
         return digest.hexdigest()
 
 
@@ -68,15 +82,16 @@ def compact_encoders(_networks: Networks, device: torch.device) -> FrozenEncoder
     visual = onet_encoder()
     config = {
         "grid": list(ONET_GRID),
-        "visual": {"network": "mtcnn-onet", "sides": list(SIDES)},
+        "visual": {"network": "mtcnn-onet", "sides": list(SIDES), "mirrored": True},
         "text": {
             "network": "minilm-l6-v2",
             "package": PACKAGE,
             "weights_sha256": MINILM_SHA256,
+            "files": MINILM_FILES,
             "max_tokens": MAX_TOKENS,
         },
     }
-    text = MiniLMEncoder(MINILM_SHA256, MAX_TOKENS, device)
+    text = MiniLMEncoder(MINILM_SHA256, MINILM_FILES, MAX_TOKENS, device)
     return FrozenEncoders(visual.to(device), text, config, _named(VISUAL_PREFIX, visual.state_dict()))
 
 
@@ -106,7 +121,9 @@ def encoders_of(bundle: BundleFacts, device: torch.device) -> FrozenEncoders:
         for prefix in (VISUAL_PREFIX, TEXT_PREFIX)
         for name, tensor in tensors_of(bundle, prefix).items()
     }
-    return FrozenEncoders(visual_of(bundle).to(device), text_of(bundle, device), config, weights)
+    visual, text = visual_of(bundle).to(device), text_of(bundle, device)
+    files = {TOKENIZER: (bundle.path / TOKENIZER).read_bytes()} if isinstance(text, BertEncoder) else {}
+    return FrozenEncoders(visual, text, config, weights, files)
 
 
 def onet_encoder() -> OnetEncoder:
@@ -126,3 +143,9 @@ def onet_encoder() -> OnetEncoder:
 
 def _named(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {f"{prefix}{name}": tensor.clone() for name, tensor in tensors.items()}
+
+
+def _probe() -> np.ndarray:
+    """A made-up crop, (1, 224, 224, 3), that differs in all directions and in its colours."""
+    down, across, colour = np.indices((224, 224, 3))
+    return ((down * 3 + across * across // 40 + colour * 70) % 256).astype(np.uint8)[None]

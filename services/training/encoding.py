@@ -12,6 +12,7 @@ from services.training.encoders import FrozenEncoders
 from services.training.faces import Crops, Progress
 from services.training.fitting import Faces
 from services.training.places import place_maps, place_of_words
+from services.training.whole_files import put
 from shared.errors import StatesBroken
 from shared.memorability.encoders import encode
 from shared.memorability.scorer import padded
@@ -44,9 +45,8 @@ def states_of(
                 here.append(make(device))
             batch = slice(start, start + AT_ONCE)
             states = encode(here[0].visual, here[0].text, crops.pixels[batch], captions[batch])
-            unfinished = path.with_suffix(".part")
-            unfinished.write_bytes(pack(dict(enumerate(states))))
-            unfinished.replace(path)
+            content = pack(dict(enumerate(states)))
+            put(path, lambda unfinished: unfinished.write_bytes(content))
             return states
 
         return encoded

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from services.training import measures
+from services.training.ablation import RIVALS
 from services.training.bundle import held_out_scores, variant_scores
 from services.training.datasets.data_set import DataSet, Judged, Published
 from services.training.datasets.read import read
 from services.training.protocol import HeldOut, Plan
-from services.training.recipes import plan_of
+from services.training.recipes import plan_of, recipe_of
 from shared.errors import BundleInvalid, DataSetInvalid
 from shared.memorability.catalogue import BundleFacts
 
@@ -33,26 +34,45 @@ def evaluate(bundle: BundleFacts, data: Path) -> dict[str, Any]:
     if not row_of.keys() >= set(images):
         raise DataSetInvalid(f"'{data}' is not the data set that bundle '{bundle.name}' was trained on")
     data_used = found[np.array([row_of[image] for image in images])]
-    return results(held_out, variant_scores(bundle, len(images)), data_used, plan)
+    return results(held_out, variant_scores(bundle, len(images)), data_used, plan, recipe_of(bundle).fit.validation)
 
 
-def results(held_out: HeldOut, variants: dict[str, np.ndarray], data: DataSet, plan: Plan) -> dict[str, Any]:
-    """The results of a card from held-out scores of the faces of `data`, and those that `ablations` found."""
+def results(
+    held_out: HeldOut, variants: dict[str, np.ndarray], data: DataSet, plan: Plan, validation: str
+) -> dict[str, Any]:
+    """The results of a card from held-out scores of the faces of `data`, and those that `ablations` found.
+
+    `validation` says what the fit did with the validation tenth of the seed's protocol.
+    """
     scores, targets = held_out.scores, data.targets
     found: dict[str, Any] = {"quality": measures.quality(scores, targets)}
     if len(scores) > 1:
         found["repeats"] = [round(measures.spearman(repeat, targets), 3) for repeat in scores]
     found["human_ceiling"] = _ceiling(data)
     if held_out.seed_scores is not None and data.published is not None:
-        found["seed_protocol"] = _seed_protocol(held_out.seed_scores, targets, data.published)
+        found["seed_protocol"] = _seed_protocol(held_out.seed_scores, targets, data.published, validation)
     if data.judged is not None:
         found["judged_memorability"] = _judged(data.judged, scores, targets)
-    return found | {
-        "calibration": measures.calibration(scores[0], held_out.spreads[0], targets),
-        "group_gaps": measures.group_gaps(scores.mean(0), targets, data.groups),
-        "interval": _interval(held_out, targets, plan),
-        "ablations": _ablations(scores[0], variants, targets),
-    }
+    return (
+        found
+        | {
+            "calibration": measures.calibration(scores[0], held_out.spreads[0], targets, plan.parts(len(targets))[0]),
+            "group_gaps": measures.group_gaps(scores, targets, data.groups),
+            "interval": _interval(held_out, targets, plan),
+            "ablations": _ablations(scores[0], variants, targets),
+        }
+        | _choice(scores[0], variants, targets, plan)
+    )
+
+
+def _choice(scores: np.ndarray, variants: dict[str, np.ndarray], targets: np.ndarray, plan: Plan) -> dict[str, Any]:
+    """What is reached if the choice between the bundle and its rivals is made inside the folds."""
+    rivals = [scores_there for name, scores_there in variants.items() if name.startswith(RIVALS)]
+    if not rivals:
+        return {}
+    chosen = measures.chosen_within([scores, *rivals], targets, plan.parts(len(targets))[0])
+    spearman = measures.with_interval(measures.spearman, chosen, targets)
+    return {"choice_within_folds": {"rivals": len(rivals), "spearman": spearman}}
 
 
 def differences(results: dict[str, Any], others: dict[str, Any]) -> dict[str, float]:
@@ -99,11 +119,14 @@ def _ceiling(data: DataSet) -> dict[str, Any] | None:
     return None
 
 
-def _seed_protocol(seed_scores: np.ndarray, targets: np.ndarray, published: Published) -> dict[str, Any]:
+def _seed_protocol(
+    seed_scores: np.ndarray, targets: np.ndarray, published: Published, validation: str
+) -> dict[str, Any]:
     """Spearman on the test tenth of the seed's split, beside what was published."""
     test = ~np.isnan(seed_scores)
     return {
         "faces": int(test.sum()),
+        "validation": validation,
         "spearman": measures.with_interval(measures.spearman, seed_scores[test], targets[test]),
         "published_spearman": published.spearman,
         "published": published.spearman_source,
@@ -129,7 +152,7 @@ def _interval(held_out: HeldOut, targets: np.ndarray, plan: Plan) -> dict[str, f
     calibrated = measures.interval_for(scores.ravel(), spreads.ravel(), np.tile(targets, len(scores)))
     widths = calibrated["factor"] * (calibrated["floor"] + spreads)
     covered = [
-        measures.coverage(scores[repeat], spreads[repeat], targets, parts)
+        measures.covered(scores[repeat], spreads[repeat], targets, parts).mean()
         for repeat, parts in enumerate(plan.parts(len(targets)))
     ]
     return {

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from services.training.datasets.data_set import DataSet
+from services.training.whole_files import put
 from shared.errors import DataSetInvalid, FacememError
 from shared.faces.finder import FaceFinder
 from shared.images.crop import crop_face, to_crop
@@ -17,6 +18,9 @@ from shared.settings import Settings
 
 Progress = Callable[[str, float], None]  # what is being done, and the share of it that is done (0..1)
 
+# Raise it when the same picture and settings no longer give the same crop and landmarks: a change to decoding, to the
+# finder or its networks, or to cropping.
+CROPS_VERSION = 1
 CUTTING = ("max_pixels", "detection_long_side", "detection_min_face", "detection_threshold", "crop_margin")
 
 
@@ -52,9 +56,7 @@ def crops_of(data: DataSet, work: Path, progress: Progress) -> Crops:
     if not kept.is_file():
         crops = _cut(data, progress)
         work.mkdir(parents=True, exist_ok=True)
-        unfinished = kept.with_suffix(".part.npz")
-        np.savez(unfinished, **vars(crops))
-        unfinished.replace(kept)
+        put(kept, lambda unfinished: np.savez(unfinished, **vars(crops)))
     with np.load(kept) as arrays:
         return Crops(**arrays)
 
@@ -85,7 +87,7 @@ def _decoded(data: DataSet, image: str, numbers: dict[str, Any]) -> Decoded:
 
 
 def _fingerprint(data: DataSet) -> str:
-    digest = sha256(repr(cutting()).encode())
+    digest = sha256(f"{CROPS_VERSION} {cutting()!r}".encode())
     for image in data.images:
         digest.update(f"{image} ".encode() + sha256((data.folder / image).read_bytes()).digest())
     return digest.hexdigest()[:16]

@@ -1,13 +1,14 @@
 """The two ways to fit ensembles, in one form.
 
 Faces and their rates, float64 (N,), 0..1, go in; one ensemble comes out for each that is wanted, in order. The same
-seeds give the same ensembles on the same machine.
+seeds give the same ensembles on the same machine. `validation` says what becomes of faces named for early stopping, as
+words that go after "the validation tenth".
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -30,8 +31,8 @@ DOING = "fitting heads"
 class Wanted:
     """An ensemble of `members` heads fitted to the faces in `rows`.
 
-    Each member leaves out another part of them. Where `stop_by` names faces for early stopping, nothing of `rows` is
-    left out, and a way to fit that stops early gives one head.
+    Each member leaves out another part of them. Where `stop_by` names faces for early stopping, a way to fit that stops
+    early leaves nothing of `rows` out and gives one head; one that does not passes `stop_by` over.
     """
 
     rows: np.ndarray
@@ -45,6 +46,7 @@ class ClosedForm:
     """Attention taught by places, values by ridge regression: see `fitting`. Seconds for each ensemble, on the CPU."""
 
     tuning: Tuning
+    validation: ClassVar[str] = "left unused because nothing is stopped early"
 
     def tuned(self, numbers: dict[str, Any]) -> "ClosedForm":
         """The same with these numbers. Raises TypeError if they are not its."""
@@ -71,6 +73,7 @@ class ByGradient:
 
     tuning: GradientTuning
     checkpoint_seconds: float = EVERY_SECONDS
+    validation: ClassVar[str] = "used for early stopping"
 
     def tuned(self, numbers: dict[str, Any]) -> "ByGradient":
         """The same with these numbers. Raises TypeError if they are not its."""

@@ -53,14 +53,15 @@ def over_repeats(
     return lambda repeats, b: float(np.mean([measure(column, b) for column in repeats.T]))
 
 
-def calibration(scores: np.ndarray, spreads: np.ndarray, shares: np.ndarray) -> list[dict[str, Any]]:
+def calibration(
+    scores: np.ndarray, spreads: np.ndarray, shares: np.ndarray, parts: list[np.ndarray]
+) -> list[dict[str, Any]]:
     """Whether a score means what it says: `scores` and `spreads` (N,) against `shares` (N,).
 
     For each fifth of the faces, from the lowest scores to the highest: mean score, mean rating, and the share of
-    ratings within the stated interval.
+    ratings within the interval that was calibrated on the other `parts`.
     """
-    interval = interval_for(scores, spreads, shares)
-    within = np.abs(scores - shares) <= interval["factor"] * (interval["floor"] + spreads)
+    within = covered(scores, spreads, shares, parts)
     return [
         {
             "scores": f"fifth {number + 1}",
@@ -71,6 +72,18 @@ def calibration(scores: np.ndarray, spreads: np.ndarray, shares: np.ndarray) -> 
         }
         for number, rows in enumerate(np.array_split(np.argsort(scores, kind="stable"), FIFTHS))
     ]
+
+
+def chosen_within(variants: list[np.ndarray], shares: np.ndarray, parts: list[np.ndarray]) -> np.ndarray:
+    """Scores (N,) where each part has those of the variant that did best on the other parts.
+
+    What a choice between variants gained by being made on the very faces it is measured on is gone from these.
+    """
+    scores = np.zeros(len(shares))
+    for part in parts:
+        others = np.setdiff1d(np.arange(len(shares)), part)
+        scores[part] = max(variants, key=lambda each: spearman(each[others], shares[others]))[part]
+    return scores
 
 
 def slope(a: np.ndarray, b: np.ndarray) -> float:
@@ -88,22 +101,30 @@ def less_than(scores: np.ndarray, variant: np.ndarray, shares: np.ndarray) -> di
 
 
 def human_ceiling(half_a: np.ndarray, half_b: np.ndarray) -> dict[str, Any]:
-    """How well one half of the raters predicts the other (Spearman), and by Spearman-Brown what all predict of all."""
-    return ceiling_of(spearman(half_a, half_b))
+    """As `ceiling_of`, from two halves of the raters, with an interval."""
+    half = with_interval(spearman, half_a, half_b)
+    return ceiling_of(spearman(half_a, half_b)) | {"split_half_interval_95": half["interval_95"]}
 
 
 def ceiling_of(split_half: float) -> dict[str, Any]:
-    """A split-half correlation, and what follows from it for all raters against as many others."""
+    """A split-half correlation, and what follows from it.
+
+    `spearman_brown`: all raters against as many others. `noise_ceiling`: against the mean of these raters nothing is
+    expected to reach more, its root.
+    """
+    full = 2 * split_half / (1 + split_half)
     return {
         "split_half_spearman": _short(split_half),
-        "spearman_brown": _short(2 * split_half / (1 + split_half)),
+        "spearman_brown": _short(full),
+        "noise_ceiling": _short(full**0.5),
     }
 
 
 def group_gaps(scores: np.ndarray, shares: np.ndarray, groups: dict[str, np.ndarray]) -> list[dict[str, Any]]:
     """For each group of each attribute: faces, Spearman (None for few), mean absolute error, mean score less rating.
 
-    `scores` (N,); `groups` as in DataSet: numbers are cut into thirds, texts are categories.
+    `scores` (R, N), each figure the mean over the R repeats; `groups` as in DataSet: numbers are cut into thirds,
+    texts are categories.
     """
     gaps = []
     for name, column in groups.items():
@@ -114,10 +135,10 @@ def group_gaps(scores: np.ndarray, shares: np.ndarray, groups: dict[str, np.ndar
                     "attribute": name,
                     "group": label,
                     "faces": int(inside.sum()),
-                    "spearman": None if few else _short(spearman(scores[inside], shares[inside])),
-                    "mean_absolute_error": _short(mean_error(scores[inside], shares[inside])),
+                    "spearman": None if few else _short(over_repeats(spearman)(scores.T[inside], shares[inside])),
+                    "mean_absolute_error": _short(over_repeats(mean_error)(scores.T[inside], shares[inside])),
                     "mean_rating": _short(shares[inside].mean()),
-                    "mean_score_less_mean_rating": _short((scores[inside] - shares[inside]).mean()),
+                    "mean_score_less_mean_rating": _short((scores[:, inside] - shares[inside]).mean()),
                 }
             )
     return gaps
@@ -136,23 +157,26 @@ def _members(column: np.ndarray) -> list[tuple[str, np.ndarray]]:
 def interval_for(scores: np.ndarray, spreads: np.ndarray, shares: np.ndarray) -> dict[str, float]:
     """The calibration of `scorer.half_width`, from held-out faces: half the interval is factor * (floor + spread).
 
-    `spreads` (N,) are the members' standard deviations. Normalised conformal prediction (Lei et al. 2018): the floor is
-    the typical error, so that the spread widens an interval without ruling it.
+    `spreads` (N,) are the members' standard deviations. After normalised conformal prediction (Lei et al. 2018), with
+    its quantile for N + 1 faces: the floor is the typical error, so that the spread widens an interval without ruling
+    it.
     """
     errors = np.abs(scores - shares)
     floor = float(np.median(errors))
-    return {"coverage": COVERAGE, "floor": floor, "factor": float(np.quantile(errors / (floor + spreads), COVERAGE))}
+    share = min(COVERAGE * (len(errors) + 1) / len(errors), 1.0)
+    factor = float(np.quantile(errors / (floor + spreads), share, method="higher"))
+    return {"coverage": COVERAGE, "floor": floor, "factor": factor}
 
 
-def coverage(scores: np.ndarray, spreads: np.ndarray, shares: np.ndarray, parts: list[np.ndarray]) -> float:
-    """The share of faces within their interval when it is calibrated on the other parts."""
-    within = []
+def covered(scores: np.ndarray, spreads: np.ndarray, shares: np.ndarray, parts: list[np.ndarray]) -> np.ndarray:
+    """Which faces lie within their interval when it is calibrated on the other parts: bool (N,)."""
+    within = np.zeros(len(scores), dtype=bool)
     for part in parts:
         others = np.setdiff1d(np.arange(len(scores)), part)
         interval = interval_for(scores[others], spreads[others], shares[others])
         width = interval["factor"] * (interval["floor"] + spreads[part])
-        within.append(np.abs(scores[part] - shares[part]) <= width)
-    return _short(np.concatenate(within).mean())
+        within[part] = np.abs(scores[part] - shares[part]) <= width
+    return within
 
 
 def _short(value: float) -> float:

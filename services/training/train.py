@@ -11,7 +11,7 @@ from torch import Tensor
 
 from services.training import bundle, card, measures
 from services.training.ablation import Subject, ablations
-from services.training.captions import Captions, captions_of
+from services.training.captions import Captions, captioner_of, captions_of
 from services.training.datasets.data_set import DataSet
 from services.training.datasets.read import read
 from services.training.encoders import FrozenEncoders, Networks, encoders_of
@@ -22,7 +22,6 @@ from services.training.faces import Crops, Progress, crops_of
 from services.training.fits import ByGradient
 from services.training.protocol import DECIMALS, HeldOut, Trial
 from services.training.recipes import Recipe, recipe_called, recipe_of
-from shared.captions.ollama import OllamaCaptioner
 from shared.errors import BundleInvalid, DataSetInvalid
 from shared.memorability.catalogue import BundleFacts
 from shared.memorability.scorer import MEMBER_PREFIX
@@ -47,6 +46,7 @@ class Options:
     repeats: int | None = None
     members: int | None = None
     ablations: bool = False
+    name: str | None = None
     epochs: int | None = None
     work: Path | None = None
 
@@ -85,14 +85,14 @@ def train(recipe: str, data: Path, output: Path, *, progress: Progress, options:
     """Train the recipe of that name on a data set, evaluate it on held-out faces, and write the bundle to `output`.
 
     `progress` is told what is being done and which share of it is done. Raises DataSetInvalid, BundleInvalid,
-    WeightsInvalid or CaptionerUnavailable; all work that was done until then is kept.
+    WeightsInvalid, CaptionerUnavailable or CaptionFailed; all work that was done until then is kept.
     """
     options = options or Options()
     chosen = options.applied_to(recipe_called(recipe))
+    bundle.check_place(output.resolve())
     found = read(data, options.scale)
     chosen.encoders(options.networks, torch.device("cpu"))  # what is missing is said before hours of work
-    if chosen.captioner == "ollama" and found.captions is None:
-        OllamaCaptioner.configured(options.ollama).identity()
+    captioner_of(found, chosen.captioner, options.ollama)
     described = describe(chosen, found, options, progress)
     return train_on(chosen, described, output, options, progress)
 
@@ -122,14 +122,15 @@ def train_on(recipe: Recipe, described: Described, output: Path, options: Option
     encoders, trial = subject.encoders, subject.trial
     held_out, final = trial.held_out_and_final(with_seed=data.published is not None)
     variants = ablations(subject, progress) if options.ablations else {}
-    found = results(held_out, variants, data, recipe.plan)
+    found = results(held_out, variants, data, recipe.plan, recipe.fit.validation)
     interval = measures.interval_for(held_out.scores.ravel(), held_out.spreads.ravel(), _repeated(data, held_out))
+    name = options.name or output.resolve().name
     facts = card.Facts(
-        recipe, data, described.captioner, described.left_out, options.scale, found, asdict(recipe.fit.tuning)
+        name, recipe, data, described.captioner, described.left_out, options.scale, found, asdict(recipe.fit.tuning)
     )
     return bundle.write(
         output,
-        _config(recipe, encoders, trial, described.captioner, held_out, interval),
+        _config(name, recipe, encoders, trial, described.captioner, held_out, interval),
         encoders.weights | _members(final),
         card.card(facts),
         bundle.entries(data.images, held_out),
@@ -143,20 +144,27 @@ def evaluate_again(
 ) -> dict[str, Any]:
     """What `evaluate` gives, from scores made anew: all folds are trained again, with the bundle's seeds and encoders.
 
-    On another machine, or with another version of torch or of the captioner, the last digits may differ.
-    Raises DataSetInvalid, BundleInvalid or CaptionerUnavailable.
+    On another machine, or with another version of torch, the last digits may differ. Raises DataSetInvalid, also if
+    other faces than those of the bundle are found and described; BundleInvalid, also if another captioner, or another
+    version of it, would describe them; CaptionerUnavailable or CaptionFailed.
     """
     options, recipe = options or Options(), recipe_of(facts)
-    wrote = facts.card.get("captioner", {"name": "describer"})
-    recipe = replace(recipe, captioner=wrote["name"] if wrote["name"] == "ollama" else "describer")
+    wrote = facts.card.get("captioner", {})
+    recipe = replace(recipe, captioner="ollama" if wrote.get("name") == "ollama" else "describer")
     scale = facts.card["protocol"].get("scale")
-    described = describe(recipe, read(data, tuple(scale) if scale else None), options, progress)
-    if wrote["name"] != "describer" and described.captioner != wrote:
-        raise BundleInvalid(f"its captions were written by {wrote}, and now by {described.captioner}")
+    found = read(data, tuple(scale) if scale else None)
+    writes = captioner_of(found, recipe.captioner, options.ollama)
+    if writes != wrote:
+        raise BundleInvalid(
+            f"the captions of bundle '{facts.name}' were written by {_named(wrote)}, and now would be by "
+            f"{_named(writes)}: its scores cannot be made again"
+        )
+    described = describe(recipe, found, options, progress)
+    _check_same_faces(facts, data, described)
     subject = _subject(recipe, described, lambda device: encoders_of(facts, device), options.folder, progress)
     held_out = subject.trial.held_out(with_seed=described.data.published is not None)
     variants = ablations(subject, progress) if facts.card["results"].get("ablations") else {}
-    return results(held_out, variants, described.data, recipe.plan)
+    return results(held_out, variants, described.data, recipe.plan, recipe.fit.validation)
 
 
 def _subject(
@@ -167,13 +175,35 @@ def _subject(
     progress: Progress,
 ) -> Subject:
     if len(described.data) < 2 * recipe.plan.folds:
-        raise DataSetInvalid(f"{len(described.data)} faces are too few for {recipe.plan.folds} folds")
+        reasons = ", ".join(f"{count} ({reason})" for reason, count in described.left_out.items())
+        raise DataSetInvalid(
+            f"{len(described.data)} faces are too few for {recipe.plan.folds} folds"
+            + (f"; left out: {reasons}" if reasons else "")
+        )
     encoders, states = states_of(make, described.crops, described.texts, work, progress)
     rows, columns = encoders.config["grid"]
     faces = side_by_side(states, described.crops, (rows, columns))
     rates = torch.from_numpy(described.data.targets)
     trial = Trial(faces, rates, recipe.fit, recipe.plan, recipe.shape(faces), work, progress)
     return Subject(trial, encoders, states, described.crops)
+
+
+def _check_same_faces(facts: BundleFacts, data: Path, described: Described) -> None:
+    """Raise DataSetInvalid unless these are the faces of the bundle's held-out scores, in their order."""
+    before, now = bundle.held_out_scores(facts)[0], described.data.images
+    if before == now:
+        return
+    without, new = set(before) - set(now), set(now) - set(before)
+    said = [f"{len(without)} are without a face or a caption now, such as '{min(without)}'"] if without else []
+    said += [f"{len(new)} are new, such as '{min(new)}'"] if new else []
+    raise DataSetInvalid(
+        f"the faces of '{data}' are not those that bundle '{facts.name}' was trained on: "
+        + (", and ".join(said) or "they come in another order, which makes other folds")
+    )
+
+
+def _named(captioner: dict[str, Any]) -> str:
+    return ", ".join(str(value) for value in captioner.values()) or "an unknown captioner"
 
 
 def _members(ensemble: Ensemble) -> dict[str, Tensor]:
@@ -186,6 +216,7 @@ def _repeated(data: DataSet, held_out: HeldOut) -> np.ndarray:
 
 
 def _config(
+    name: str,
     recipe: Recipe,
     encoders: FrozenEncoders,
     trial: Trial,
@@ -195,7 +226,7 @@ def _config(
 ) -> dict[str, Any]:
     quantiles = np.quantile(held_out.scores, np.linspace(0, 1, QUANTILES))
     return {
-        "name": recipe.name,
+        "name": name,
         **encoders.config,
         "head": asdict(trial.shape),
         "members": recipe.plan.members,

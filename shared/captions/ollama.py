@@ -56,7 +56,14 @@ class OllamaCaptioner:
 
     def identity(self) -> dict[str, str]:
         """What goes with every caption, so that it can be written again. Raises CaptionerUnavailable."""
-        return {"name": "ollama", "model": self._model, "digest": self.model_digest(), "prompt": self.prompt_version}
+        options = ", ".join(f"{name} {value}" for name, value in self._options.items())
+        return {
+            "name": "ollama",
+            "model": self._model,
+            "digest": self.model_digest(),
+            "prompt": self.prompt_version,
+            "options": options,
+        }
 
     def caption(self, crop_jpeg: bytes) -> str:
         """Describe the face in a JPEG, in one plain paragraph.

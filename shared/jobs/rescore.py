@@ -14,13 +14,42 @@ _SCORING = (Stage.EMBEDDING, Stage.SCORING)
 _UNFINISHED = (ImageState.FAILED, ImageState.CANCELLED)
 
 
+# Jobs that score the same images again with the same bundle, each with a copy of all rows. One is enough unless images
+# fail at scoring or are cancelled; an image that fails every time shall not allow any number of them.
+MOST_TRIES = 3
+
+# For each statement of `rescore`. 200,000 images take 4 s, so there is time for millions; what takes longer waits for
+# something, and shall not hold a connection for ever. Our client waits longer than all of them together may take.
+COPY_SECONDS = 120
+
+
+def reserve(connection: Connection, root: UUID) -> None:
+    """Until this transaction ends, others wait here that would score the images of `root` again.
+
+    So of two equal requests the second one sees the job that the first one made. The row of `root` itself stays free
+    for those who finish and tidy jobs. From here on a statement of this transaction, waiting included, may take
+    COPY_SECONDS; one that takes longer raises OperationalError, and nothing of the transaction can be committed then.
+    """
+    connection.execute(
+        text("select set_config('statement_timeout', :milliseconds, true)"),
+        {"milliseconds": str(round(COPY_SECONDS * 1000))},
+    )
+    connection.execute(text("select pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": f"rescore {root}"})
+
+
+def tries(connection: Connection, root: UUID, bundle: str) -> int:
+    """How many jobs score, or have scored, the images of `root` again with this bundle."""
+    return connection.execute(
+        text("select count(*) from jobs where rescored_from = :root and bundle = :bundle"),
+        {"root": root, "bundle": bundle},
+    ).scalar_one()
+
+
 def already_scored(connection: Connection, root: UUID, bundle: str) -> UUID | None:
     """The job that scores, or has scored, all described faces of `root` with this bundle; None if there is none.
 
-    `root` is the job that the images were submitted to. It is locked until the transaction ends, so that of two equal
-    requests the second one sees the job that the first one made.
+    `root` is the job that the images were submitted to. Call it after `reserve`, or the answer may be outdated.
     """
-    connection.execute(text("select from jobs where id = :root for no key update"), {"root": root})
     return connection.execute(
         text("""
             select id from jobs

@@ -1,14 +1,16 @@
 """Bundles: folders with a trained model. Finds and reads them without torch.
 
-A bundle holds `config.json` (its shape, its calibration and the SHA-256 of everything it needs), `weights.safetensors`
-and `card.json`; one that brings its own text encoder also `tokenizer.json`. Its digest is the SHA-256 of config.json;
-as that pins the other files, the digest pins the whole model. Several bundles may have the same name, so a name is for
-people: what is stored and compared is the digest.
+A bundle holds `config.json` (its shape, its calibration and, under `files`, the SHA-256 of each of its other files),
+`weights.safetensors`, `card.json`, and what else of `PINNABLE` it has. Its digest is the SHA-256 of config.json; as
+that pins all other files, the digest pins the whole bundle. Several bundles may have the same name, so a name is for
+people: what is stored and compared is the digest. A bundle may be a stranger's, and malformed in any way: that makes it
+BundleInvalid, and is no other bundle's trouble.
 """
 
 import json
 import os
 import re
+import stat
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import file_digest, sha256
@@ -20,9 +22,15 @@ from shared.errors import BundleAmbiguous, BundleInvalid
 BUNDLES = Path(__file__).parent / "bundles"
 DEFAULT = "compact"
 CONFIG, WEIGHTS, CARD, TOKENIZER = "config.json", "weights.safetensors", "card.json", "tokenizer.json"
+CARD_FOR_PEOPLE, OUT_OF_FOLD, ABLATIONS = "card.md", "out_of_fold.json", "ablations.json"
+PINNABLE = (WEIGHTS, CARD, CARD_FOR_PEOPLE, OUT_OF_FOLD, ABLATIONS, TOKENIZER)  # all that a bundle has beside CONFIG
 FORMAT = 2  # of config.json; raised when an older reader would misread a newer bundle
 DIGITS = 12  # of a digest: enough for people to tell bundles apart
 DIGEST = re.compile(r"[0-9a-f]{8,64}")  # a whole digest, or as much of its beginning as may stand for it
+WHOLE_DIGEST = re.compile(r"[0-9a-f]{64}")
+MOST_NAME = 100  # signs
+MOST_JSON = 16 * 1024 * 1024  # bytes of config.json or card.json, which every listing reads
+MOST_DEPTH = 32  # of lists and objects within each other; what is nested deeper cannot be written again
 
 
 @dataclass(frozen=True)
@@ -69,12 +77,26 @@ class Catalogue:
                 whole.setdefault(facts.digest, facts)
         return list(whole.values()), wrong
 
-    def by_digest(self, digest: str) -> BundleFacts:
-        """The bundle with this whole digest. Raises BundleInvalid if none has it, or those that have it are damaged."""
+    def by_digest(self, digest: str, *, afresh: bool = False) -> BundleFacts:
+        """The bundle with this whole digest. Raises BundleInvalid if none has it, or those that have it are damaged.
+
+        `afresh`, for whoever loads it, hashes its files now; else a hash is remembered while a file looks the same.
+        """
         there = [label.path for label in self._labels() if label.digest == digest]
         if not there:
             raise BundleInvalid(f"there is no bundle with digest {digest}")
-        return _first_whole(there)
+        return _first_whole(there, afresh)
+
+    def name_of(self, digest: str) -> str | None:
+        """The name of the bundle with this whole digest, whole or not; None if none has it. Reads only config.json."""
+        return next((label.name for label in self._labels() if label.digest == digest), None)
+
+    def meant(self, wanted: str) -> list[str]:
+        """The digests of the bundles, whole or not, with this name; if none has it, those that begin so.
+
+        Never looks beside the catalogue: `wanted` may be a stranger's.
+        """
+        return list(dict.fromkeys(label.digest for label in self._meant(wanted)))
 
     def find(self, wanted: str | Path, digest: str | None = None, in_use: str | None = None) -> BundleFacts:
         """The bundle of that name, with that digest (or beginning of it), or in that folder; verified.
@@ -83,17 +105,10 @@ class Catalogue:
         Raises BundleAmbiguous if that does not settle it; BundleInvalid if there is none, if it is damaged, or if it
         has not the `digest` asked for.
         """
-        facts = _first_whole(self.locate(wanted, digest, in_use))
+        facts = _first_whole(self.locate(wanted, digest, in_use), afresh=True)
         if digest is not None and digest != facts.digest:
             raise BundleInvalid(f"bundle '{facts.name}' has digest {facts.digest}, but {digest} was asked for")
         return facts
-
-    def choose(self, wanted: str, in_use: str) -> BundleFacts:
-        """As `find`, but never a folder beside the catalogue: `wanted` may be a stranger's."""
-        meant = self._meant(wanted)
-        if not meant:
-            raise BundleInvalid(f"there is no bundle called '{wanted}', and none with such a digest")
-        return _first_whole([each.path for each in _settled(wanted, meant, in_use)])
 
     def locate(self, wanted: str | Path, digest: str | None = None, in_use: str | None = None) -> list[Path]:
         """Where `find` looks: folders that hold the same bundle, of which nothing but config.json was looked at.
@@ -146,17 +161,44 @@ def find(name_or_path: str | Path, digest: str | None = None) -> BundleFacts:
 
 
 def pinned_files(config: dict[str, Any]) -> dict[str, str]:
-    """The files of a bundle that its config pins, with the SHA-256 that they must have. Raises KeyError, TypeError."""
-    pinned = {WEIGHTS: config["weights_sha256"]}
-    if "tokenizer_sha256" in config["text"]:
-        pinned[TOKENIZER] = config["text"]["tokenizer_sha256"]
-    return pinned
+    """The other files of a bundle, with the SHA-256 that each must have. Raises KeyError, TypeError, ValueError."""
+    files = config["files"]
+    if not isinstance(files, dict) or not all(isinstance(pin, str) for pin in files.values()):
+        raise TypeError(f"`files` of {CONFIG} is not a SHA-256 for each file name")
+    if unknown := files.keys() - set(PINNABLE):
+        raise ValueError(f"{CONFIG} pins {min(unknown)[:MOST_NAME]!r}, which is no file of a bundle")
+    if missing := {WEIGHTS, CARD} - files.keys():
+        raise ValueError(f"{CONFIG} does not pin {min(missing)}")
+    return dict(files)
 
 
 def file_sha256(path: Path) -> str:
-    """A file's SHA-256, read anew only after the file was written to. Raises OSError."""
-    status = path.stat()
-    return _hashed(path, status.st_mtime_ns, status.st_size)
+    """A file's SHA-256. Raises OSError, and ValueError for what is no file and might never end."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise ValueError(f"{path} is no file")
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
+
+
+def parsed(content: bytes) -> dict[str, Any]:
+    """A JSON object that is not nested too deeply to be written again. Raises ValueError."""
+    try:
+        value = json.loads(content)
+    except RecursionError:
+        value = None
+    if not isinstance(value, dict) or not _shallow(value, MOST_DEPTH):
+        raise ValueError("not a JSON object, or one that is nested too deeply")
+    return value
+
+
+def name_in(config: dict[str, Any]) -> str:
+    """The name in a config, which people can read and type. Raises KeyError, ValueError."""
+    name = config["name"]
+    if not isinstance(name, str) or not name.isprintable() or not name.strip() or os.sep in name:
+        raise ValueError("its name is not a name")
+    if len(name) > MOST_NAME:
+        raise ValueError(f"its name has more than {MOST_NAME} signs")
+    return name
 
 
 def listed(bundles: list[BundleFacts]) -> str:
@@ -175,9 +217,9 @@ def _bundle_folders(above: Path) -> list[Path]:
 
 def _label(folder: Path) -> _Label | None:
     try:
-        content = (folder / CONFIG).read_bytes()
-        return _Label(str(json.loads(content)["name"]), sha256(content).hexdigest(), folder)
-    except (OSError, ValueError, KeyError, TypeError):
+        content = _json_bytes(folder / CONFIG)
+        return _Label(name_in(parsed(content)), sha256(content).hexdigest(), folder)
+    except (OSError, ValueError, KeyError):
         return None
 
 
@@ -195,34 +237,52 @@ def _settled(wanted: str, meant: list[_Label], *digests: str | None) -> list[_La
     return [label for label in meant if label.digest == (preferred or meant[0].digest)]
 
 
-def _first_whole(folders: list[Path]) -> BundleFacts:
+def _first_whole(folders: list[Path], afresh: bool) -> BundleFacts:
     errors = []
     for folder in folders:
         try:
-            return _read(folder)
+            return _read(folder, afresh)
         except BundleInvalid as error:
             errors.append(error)
     raise errors[0]
 
 
-def _read(folder: Path) -> BundleFacts:
+def _read(folder: Path, afresh: bool = False) -> BundleFacts:
     try:
-        config_bytes = (folder / CONFIG).read_bytes()
-        config, card = json.loads(config_bytes), json.loads((folder / CARD).read_bytes())
-        name, form = config["name"], config["format"]
+        config_bytes = _json_bytes(folder / CONFIG)
+        config = parsed(config_bytes)
+        name, form = name_in(config), config["format"]
         if form != FORMAT:
-            raise BundleInvalid(f"bundle '{name}' has format {form}; this version of facemem reads format {FORMAT}")
+            raise BundleInvalid(f"bundle '{name}' is not of format {FORMAT}, which this version of facemem reads")
         for file, expected in pinned_files(config).items():
-            if (found := file_sha256(folder / file)) != expected:
+            if (found := (file_sha256 if afresh else _remembered_sha256)(folder / file)) != expected:
                 raise BundleInvalid(f"bundle '{name}' is damaged: {folder / file} was replaced, its SHA-256 is {found}")
+        card = parsed(_json_bytes(folder / CARD))
     except (OSError, ValueError, KeyError, TypeError) as error:
         reason = f"{error} is missing in {CONFIG}" if isinstance(error, KeyError) else str(error)
         raise BundleInvalid(f"the bundle in '{folder}' cannot be read: {reason}") from error
     return BundleFacts(name, sha256(config_bytes).hexdigest(), folder, config, card)
 
 
-@lru_cache(maxsize=64)
-def _hashed(path: Path, _modified: int, _bytes: int) -> str:
-    """The API asks on every listing, and a large bundle takes a second to hash."""
-    with path.open("rb") as file:
-        return file_digest(file, "sha256").hexdigest()
+def _json_bytes(path: Path) -> bytes:
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode) or status.st_size > MOST_JSON:
+        raise ValueError(f"{path} is no file, or has more than {MOST_JSON:,} bytes")
+    return path.read_bytes()
+
+
+def _shallow(value: Any, left: int) -> bool:
+    if not isinstance(value, dict | list):
+        return True
+    return left > 0 and all(_shallow(each, left - 1) for each in (value.values() if isinstance(value, dict) else value))
+
+
+def _remembered_sha256(path: Path) -> str:
+    """For listings, of which the API makes many: a large bundle takes a second to hash."""
+    status = path.stat()
+    return _hashed(path, status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+
+@lru_cache(maxsize=256)
+def _hashed(path: Path, *_looks: int) -> str:
+    return file_sha256(path)

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from shared.errors import BundleInvalid
-from shared.memorability.catalogue import TOKENIZER, BundleFacts
+from shared.memorability.catalogue import TOKENIZER, BundleFacts, pinned_files
 from shared.memorability.se_resnet import SEResNet50
 from shared.memorability.states import FaceStates
 from shared.memorability.text_encoder import BertEncoder, MiniLMEncoder, TextEncoder
@@ -42,7 +42,7 @@ def visual_of(bundle: BundleFacts) -> VisualEncoder:
     encoder: VisualEncoder
     match visual.get("network"):
         case "mtcnn-onet":
-            encoder = OnetEncoder(visual["sides"], (grid[0], grid[1]))
+            encoder = OnetEncoder(visual["sides"], (grid[0], grid[1]), mirrored=visual["mirrored"])
         case "se-resnet-50":
             encoder = SEResNet50()
         case unknown:
@@ -56,7 +56,7 @@ def text_of(bundle: BundleFacts, device: torch.device) -> TextEncoder:
     text = bundle.config["text"]
     match text.get("network"):
         case "minilm-l6-v2":
-            return MiniLMEncoder(text["weights_sha256"], text["max_tokens"], device)
+            return MiniLMEncoder(text["weights_sha256"], text.get("files", {}), text["max_tokens"], device)
         case "bert":
             tensors, tokenizer = tensors_of(bundle, TEXT_PREFIX), _pinned_tokenizer(bundle)
             return BertEncoder(text["config"], tensors, tokenizer, text["max_tokens"], device)
@@ -89,6 +89,6 @@ def _pinned_tokenizer(bundle: BundleFacts) -> bytes:
         content = (bundle.path / TOKENIZER).read_bytes()
     except OSError as error:
         raise BundleInvalid(f"bundle '{bundle.name}' lacks its {TOKENIZER}: {error}") from error
-    if sha256(content).hexdigest() != bundle.config["text"].get("tokenizer_sha256"):
+    if sha256(content).hexdigest() != pinned_files(bundle.config).get(TOKENIZER):
         raise BundleInvalid(f"the {TOKENIZER} of bundle '{bundle.name}' is damaged or was replaced")
     return content

@@ -26,9 +26,9 @@ MEMBER_PREFIX = "members."  # of the heads' tensors in a bundle's weights
 
 @dataclass(frozen=True)
 class FaceScore:
-    """How memorable a face is judged to be, and why.
+    """What the bundle predicts for a face, and why. Of what that is a measure, the bundle's card says.
 
-    `score` is 0..1, the sigmoid of `logit`; the rating lies within `uncertainty` of it as often as the card says.
+    `score` is 0..1, the sigmoid of `logit`; the target lies within `uncertainty` of it as often as the card says.
     `percentile` is the share of the training population, 0..100, that scores lower. `contributions` (W, P) and
     `constant` add up to `logit`; `attention` (W, P) is where each word looked, adding up to 1 over the regions.
     Regions lie row by row on `grid` (rows, columns).

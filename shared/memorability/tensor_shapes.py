@@ -1,28 +1,61 @@
-"""The tensors that a bundle's config implies, and those that its file has. Without torch: the API verifies too.
+"""The tensors that a bundle's config implies, and whether its file has them. Without torch: the API verifies too.
 
 A file of weights is safetensors: the length of a JSON header (8 bytes, little endian), the header, then the numbers.
 """
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 HEADER_LENGTH = 8  # bytes
 MOST_HEADER = 16 * 1024 * 1024  # bytes; some thousand tensors need one of them
+# More than any network needs; a stranger's config must not make work without end.
+MOST_MEMBERS, MOST_LAYERS, MOST_HEADS, MOST_PATCHES, MOST_WIDTH, MOST_ROWS = 256, 128, 256, 16_384, 65_536, 10_000_000
+MOST_SIDES, MOST_SIDE = 16, 1024  # how often O-Net looks at a face, and how large, in pixels
+NAMED = 3  # things in a message, before it says how many more there are
 FLOATS = frozenset({"F64", "F32", "F16", "BF16"})
 ONET_LAYERS = ((3, 32, 3), (32, 64, 3), (64, 64, 3), (64, 128, 2))  # channels in and out, and side of the kernel
 
 Shapes = dict[str, tuple[int, ...]]
 
 
+def check(config: dict[str, Any], weights: Path) -> int:
+    """Compare what the config implies with what the file has, and return how many tensors that is.
+
+    Raises ValueError, KeyError or TypeError, and OSError.
+    """
+    expected = implied(config)
+    there, not_floats = found(weights)
+    if missing := expected.keys() - there.keys():
+        raise ValueError(f"{some(missing)} missing")
+    if unknown := there.keys() - expected.keys():
+        raise ValueError(f"{some(unknown)} not among the tensors of its networks")
+    differing = [f"{name} is {there[name]}, not {shape}" for name, shape in expected.items() if there[name] != shape]
+    if differing:
+        raise ValueError(some(differing))
+    if not_floats:
+        raise ValueError(f"{some(not_floats)} not floating-point numbers")
+    return len(expected)
+
+
+def some(things: Iterable[str]) -> str:
+    """The first few, shortened, and how many more there are."""
+    names = sorted(things)
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(name[:200] for name in names[:NAMED]) + more
+
+
 def implied(config: dict[str, Any]) -> Shapes:
     """Every tensor that the networks of this config have. Raises KeyError, TypeError, ValueError for a wrong config."""
     visual, text = config["visual"], config["text"]
     shapes: Shapes = {}
-    for member in range(config["members"]):
+    for member in range(_number(config, "members", MOST_MEMBERS)):
         shapes |= _named(f"members.{member}.", head(config["head"]))
     match visual["network"]:
         case "mtcnn-onet":
+            for place in range(_number({"sides": len(visual["sides"])}, "sides", MOST_SIDES)):
+                _number({"side": visual["sides"][place]}, "side", MOST_SIDE)
             shapes |= _named("visual.onet.", onet())
         case "se-resnet-50":
             shapes |= _named("visual.", se_resnet_50())
@@ -48,6 +81,8 @@ def found(weights: Path) -> tuple[Shapes, set[str]]:
         if not 0 < length <= MOST_HEADER:
             raise ValueError("it does not begin as safetensors do")
         header = json.loads(file.read(length))
+    if not isinstance(header, dict):
+        raise ValueError("its header is not a JSON object")
     size = weights.stat().st_size - HEADER_LENGTH - length
     tensors = {name: entry for name, entry in header.items() if name != "__metadata__"}
     if max((entry["data_offsets"][1] for entry in tensors.values()), default=0) != size:
@@ -58,8 +93,9 @@ def found(weights: Path) -> tuple[Shapes, set[str]]:
 
 def head(shape: dict[str, Any]) -> Shapes:
     """One member of the ensemble: see cross_attention.py."""
-    patches, patch_width, token_width = shape["patches"], shape["patch_width"], shape["token_width"]
-    heads, width = shape["heads"], shape["heads"] * shape["key_width"]
+    patches, heads = _number(shape, "patches", MOST_PATCHES), _number(shape, "heads", MOST_HEADS)
+    patch_width, token_width = _number(shape, "patch_width", MOST_WIDTH), _number(shape, "token_width", MOST_WIDTH)
+    width = heads * _number(shape, "key_width", MOST_WIDTH)
     readings = 1 if shape.get("regions_read_alike") else patches
     return {
         "patch_centre": (patches, patch_width),
@@ -124,14 +160,14 @@ def _batch_norm(width: int) -> Shapes:
 
 def bert(config: dict[str, Any]) -> Shapes:
     """BERT as Hugging Face lays it out, without the pooling layer."""
-    width, inner = config["hidden_size"], config["intermediate_size"]
+    width, inner = _number(config, "hidden_size", MOST_WIDTH), _number(config, "intermediate_size", MOST_WIDTH)
     shapes: Shapes = {
-        "embeddings.word_embeddings.weight": (config["vocab_size"], width),
-        "embeddings.position_embeddings.weight": (config["max_position_embeddings"], width),
-        "embeddings.token_type_embeddings.weight": (config["type_vocab_size"], width),
+        "embeddings.word_embeddings.weight": (_number(config, "vocab_size", MOST_ROWS), width),
+        "embeddings.position_embeddings.weight": (_number(config, "max_position_embeddings", MOST_ROWS), width),
+        "embeddings.token_type_embeddings.weight": (_number(config, "type_vocab_size", MOST_ROWS), width),
         **_named("embeddings.LayerNorm.", _norm(width)),
     }
-    for layer in range(config["num_hidden_layers"]):
+    for layer in range(_number(config, "num_hidden_layers", MOST_LAYERS)):
         within = f"encoder.layer.{layer}."
         for part in ("query", "key", "value"):
             shapes |= _named(f"{within}attention.self.{part}.", _dense(width, width))
@@ -153,3 +189,10 @@ def _norm(width: int) -> Shapes:
 
 def _named(prefix: str, shapes: Shapes) -> Shapes:
     return {prefix + name: shape for name, shape in shapes.items()}
+
+
+def _number(config: dict[str, Any], name: str, most: int) -> int:
+    value = config[name]
+    if not isinstance(value, int) or not 1 <= value <= most:
+        raise ValueError(f"{name} is not a whole number from 1 to {most:,}")
+    return value

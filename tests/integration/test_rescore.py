@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Connection, Engine, text
 
 from shared.jobs.accept import NewImage, NewJob, accept
-from shared.jobs.rescore import already_scored, rescore
+from shared.jobs.rescore import already_scored, rescore, reserve, tries
 from shared.pipeline.connections import Connections
 from tests.integration.conftest import DIGEST, counters_are_exact
 from workers.dispatcher.dispatch import finish, open_jobs
@@ -195,11 +195,21 @@ def test_who_has_these_scores_already(database: Engine, source: UUID) -> None:
         assert already_scored(connection, source, OTHER) == job
         connection.execute(text("update job_counts set state = 'failed' where stage = 'embedding'"))
         assert already_scored(connection, source, OTHER) is None, "not all of it"
+        assert [tries(connection, source, bundle) for bundle in (OTHER, DIGEST)] == [1, 0]
+
+
+def test_who_copies_a_job_does_not_hold_up_who_finishes_or_tidies_it(database: Engine, source: UUID) -> None:
+    with database.begin() as copying, database.begin() as tidying:
+        reserve(copying, source)
+        rescore(copying, source, uuid4(), OTHER)
+        tidying.execute(text("set local lock_timeout = '1s'"))
+        tidying.execute(text("update jobs set tidied_at = now() where id = :job"), {"job": source})
 
 
 def test_of_two_equal_requests_at_once_one_makes_a_job(database: Engine, source: UUID) -> None:
     def ask(_: int) -> bool:
         with database.begin() as connection:
+            reserve(connection, source)
             return already_scored(connection, source, OTHER) is None and rescore(connection, source, uuid4(), OTHER)
 
     with ThreadPoolExecutor(4) as threads:

@@ -73,6 +73,7 @@ def test_a_planted_signal_is_recovered(bundle: BundleFacts, laboratory: Laborato
     assert low > 0.3, (low, high)
     assert results["seed_protocol"]["faces"] == (FACES - UNRATED) // 10
     assert results["seed_protocol"]["published_spearman"] == 0.678
+    assert results["seed_protocol"]["validation"] == "used for early stopping"
     assert "published" in results["human_ceiling"]["source"]
     assert results["judged_memorability"]["split_half_spearman"] > 0.3
     assert {gap["attribute"] for gap in results["group_gaps"]} == {"age", "gender", "race"}

@@ -108,7 +108,7 @@ def test_a_bundle_that_workers_lack_or_have_damaged_is_waited_for(start: Start, 
             worker.resume()
         wait_until(lambda: refused_because(running, job, "damaged"), seconds=90)
         shutil.move(mine.path, tmp_path / "away")
-        wait_until(lambda: refused_because(running, job, "there is no bundle"))
+        wait_until(lambda: refused_because(running, job, "has no bundle"))
         assert running.scalar("select count(*) from attempts where reason = 'bundle_unavailable'") == 0
         shutil.move(tmp_path / "away", mine.path)
         flip_a_byte(weights)
@@ -131,7 +131,7 @@ def test_the_commands_on_one_machine_where_nothing_runs(tmp_path: Path) -> None:
     home, mine = tmp_path / "home", retuned(tmp_path / "mine", "mine", constant=1.0)
     portrait = tmp_path / "portrait.jpg"
     portrait.write_bytes(portraits(1)[0][1])
-    assert "facemem models use compact" in facemem(home, "models", "use", mine.path, "--digest", mine.digest).stdout
+    assert "facemem models use --shipped" in facemem(home, "models", "use", mine.path, "--digest", mine.digest).stdout
     shutil.rmtree(mine.path)
 
     scored = facemem(home, "score", portrait, "--captioner", "describer", "--json")
@@ -145,3 +145,7 @@ def test_the_commands_on_one_machine_where_nothing_runs(tmp_path: Path) -> None:
     assert second["score"] < first["score"]
     assert (second["caption"], second["box"]) == (first["caption"], first["box"])
     assert "again with bundle compact" in again.stderr
+
+    told = json.loads(facemem(home, "insights", job, "--json", "--picture", tmp_path / "new" / "words.png").stdout)
+    assert (told["faces"]["used"], told["bundle"]["digest"]) == (1, mine.digest)
+    assert (tmp_path / "new" / "words.png").read_bytes().startswith(b"\x89PNG")

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 import rich_click as click
@@ -84,6 +85,19 @@ def test_nothing_runs(tmp_path: Path, photos: Path) -> None:
     assert result.exit_code == 1
     assert f"facemem is not running on {tmp_path}/home" in told(result).replace(" /home", "/home")
     assert "facemem up" in told(result)
+
+
+@pytest.mark.parametrize(
+    "arguments", [("explain", 1), ("insights", UUID(int=7)), ("rescore", UUID(int=7), "--bundle", "compact")]
+)
+def test_commands_that_look_at_results_start_what_does_not_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple
+) -> None:
+    monkeypatch.setenv("FACEMEM_DATABASE_URL", "postgresql+psycopg://nobody@127.0.0.1:1/nothing")
+    result = facemem(*arguments)
+    assert result.exit_code == 1
+    assert "is not running" not in told(result)
+    assert (tmp_path / "home").is_dir(), "it tried"
 
 
 def test_a_second_system_on_a_folder_is_refused(tmp_path: Path) -> None:

@@ -89,11 +89,11 @@ def test_a_job_without_scores_says_so(api_url: str, job: UUID) -> None:
     result = facemem("insights", job, "--api", api_url)
     assert result.exit_code == 0, result.output
     assert "No face of this job has a score yet." in result.stdout
-    assert "does not measure memory" in result.stdout
+    assert "About the score: It predicts" in result.stdout, "as the card of its bundle has it"
 
 
 def test_json_and_picture(api_url: str, job: UUID, tmp_path: Path) -> None:
-    path = tmp_path / "words.png"
+    path = tmp_path / "no" / "such" / "words.png"
     result = facemem("insights", job, "--api", api_url, "--json", "--all", "--picture", path)
     assert result.exit_code == 0, result.output
     answer = json.loads(result.stdout)
@@ -104,9 +104,10 @@ def test_json_and_picture(api_url: str, job: UUID, tmp_path: Path) -> None:
 
 
 def test_a_picture_that_cannot_be_written_is_an_error(api_url: str, job: UUID, tmp_path: Path) -> None:
-    result = facemem("insights", job, "--api", api_url, "--picture", tmp_path / "no" / "such.png")
+    (tmp_path / "file").write_bytes(b"-")
+    result = facemem("insights", job, "--api", api_url, "--picture", tmp_path / "file" / "such.png")
     assert result.exit_code == 1
-    assert "such.png" in result.stderr.replace("\n", "").replace("│", "").replace(" ", "")
+    assert "file" in result.stderr.replace("\n", "").replace("│", "").replace(" ", "")
 
 
 def test_the_client_tells_of_a_job_that_is_not_there(api_url: str) -> None:
@@ -136,6 +137,6 @@ def test_words_that_chance_may_have_made_stand_apart() -> None:
 
 
 def test_strangers_do_not_control_the_terminal() -> None:
-    view = printed(insights(high=[association("\x1b[2J[red]smile")]))
+    view = printed(insights(high=[association("\x1b[2J[red]smile")], notes=["About the score: \x1b]0;owned\x07"]))
     assert "\x1b" not in view
     assert "[red]smile" in view

@@ -4,7 +4,7 @@ import csv
 import io
 import json
 
-from services.cli.records import json_lines, write_csv
+from services.cli.records import COLUMNS, json_lines, write_csv
 from tests.unit.results import BUNDLE, face, image
 
 
@@ -40,6 +40,13 @@ def test_csv_has_the_same() -> None:
     assert scored["words"].startswith("smile, +0.3000; A -0.2000")
     assert (scored["bundle"], scored["bundle_digest"]) == ("compact", BUNDLE.digest)
     assert (skipped["state"], skipped["reason"], skipped["score"]) == ("skipped", "no_face", "")
+
+
+def test_columns_stay_at_their_places() -> None:
+    first = ["image", "state", "reason", "face", "score", "uncertainty", "percentile", "left", "top", "right", "bottom"]
+    before = [*first, "caption", "words", "bundle", "bundle_digest"]
+    assert list(COLUMNS[: len(before)]) == before
+    assert list(rows(image("a.jpg", face()))[0]) == list(COLUMNS)
 
 
 def test_no_cell_of_a_csv_is_a_formula() -> None:

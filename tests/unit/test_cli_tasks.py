@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from services.cli import tasks
-from services.cli.durations import about
+from services.cli.durations import span
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ from services.cli.durations import about
     ],
 )
 def test_spans_of_time_are_as_exact_as_an_estimate(seconds: float, said: str) -> None:
-    assert about(seconds) == said
+    assert span(seconds) == said
 
 
 def test_what_an_earlier_run_did_does_not_make_the_rest_look_quick(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """Which bundles are there, which of them is meant, and that a wrong one is refused."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -8,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from shared.errors import BundleAmbiguous, BundleInvalid
-from shared.memorability.catalogue import Catalogue, find, shipped
-from tests.bundles import change, flip_a_byte, retuned
+from shared.memorability import catalogue as catalogue_module
+from shared.memorability.catalogue import Catalogue, file_sha256, find, shipped
+from shared.memorability.verification import verify
+from tests.bundles import change, flip_a_byte, pin, retuned
 
 
 @pytest.fixture
@@ -54,14 +57,80 @@ def test_a_missing_file_is_refused(copy: Path, name: str) -> None:
         find(copy)
 
 
-def test_a_pinned_tokenizer_is_part_of_the_bundle(copy: Path) -> None:
-    text = find(copy).config["text"]
-    change(copy / "config.json", text={**text, "tokenizer_sha256": "0" * 64})
-    with pytest.raises(BundleInvalid, match=r"tokenizer\.json"):
-        find(copy)
-    (copy / "tokenizer.json").write_text("{}")
-    with pytest.raises(BundleInvalid, match=r"tokenizer\.json was replaced"):
-        find(copy)
+def test_every_other_file_is_part_of_the_bundle(copy: Path) -> None:
+    for file in copy.iterdir():
+        before, digest = file.read_bytes(), find(copy).digest
+        file.write_bytes(before + b" ")
+        if file.name == "config.json":
+            assert find(copy).digest != digest
+        else:
+            with pytest.raises(BundleInvalid, match=f"{file.name} was replaced"):
+                find(copy)
+        file.write_bytes(before)
+
+
+def test_a_config_pins_the_files_of_a_bundle_and_no_others(copy: Path) -> None:
+    files = find(copy).config["files"]
+    for wrong in ({**files, "../../x": "0" * 64}, {"card.json": files["card.json"]}, [], {**files, "card.md": 7}):
+        change(copy / "config.json", files=wrong)
+        with pytest.raises(BundleInvalid):
+            find(copy)
+
+
+MALFORMED = [
+    "[]", "7", "null", "{", "", '{"name": "x"}', '"' + "x" * 99, "[" * 100_000, '{"name": ' + "[" * 100_000,
+    '{"name": "x", "more": ' + "[" * 40 + "]" * 40 + "}", "\ud800",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("content", MALFORMED)
+@pytest.mark.parametrize("file", ["config.json", "card.json"])
+def test_a_malformed_bundle_is_nobody_elses_trouble(installed: Path, copy: Path, file: str, content: str) -> None:
+    mine = retuned(installed / "mine", "mine")
+    copy.rename(installed / "a")
+    (installed / "a" / file).write_bytes(content.encode(errors="surrogatepass"))
+    if file == "card.json":
+        pin(installed / "a")
+    if file == "card.json" and content == '{"name": "x"}':
+        return  # a card that can be read; whether it is this bundle's is for `verify` to say
+    whole, [wrong] = Catalogue(folder=installed).survey()
+    assert [bundle.name for bundle in whole] == ["compact", "mine"]
+    assert str(installed / "a") in wrong.detail
+    assert Catalogue(folder=installed).find("mine") == mine
+    assert not all(check.passed for check in verify(installed / "a"))
+
+
+@pytest.mark.parametrize("name", [7, None, [], "", " ", "a/b", "\x1b[2J", "two\nlines", "x" * 101])
+def test_a_name_that_cannot_be_typed_is_refused(installed: Path, copy: Path, name: object) -> None:
+    copy.rename(installed / "a")
+    change(installed / "a" / "config.json", name=name)
+    whole, [wrong] = Catalogue(folder=installed).survey()
+    assert [bundle.name for bundle in whole] == ["compact"]
+    assert wrong.detail.isprintable()
+
+
+def test_what_never_ends_is_not_read(installed: Path, copy: Path) -> None:
+    copy.rename(installed / "a")
+    (installed / "a" / "card.md").unlink()
+    os.mkfifo(installed / "a" / "card.md")
+    assert len(Catalogue(folder=installed).survey()[1]) == 1
+    assert not all(check.passed for check in verify(installed / "a"))
+
+
+def test_only_a_listing_trusts_a_hash_that_it_remembers(installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mine, catalogue = retuned(installed / "mine", "mine"), Catalogue(folder=installed)
+    hashed: list[str] = []
+    monkeypatch.setattr(catalogue_module, "file_sha256", lambda path: hashed.append(path.name) or file_sha256(path))
+    catalogue.survey()
+    hashed.clear()
+    assert catalogue.by_digest(mine.digest) == mine
+    assert hashed == []
+    assert catalogue.by_digest(mine.digest, afresh=True) == mine
+    assert sorted(hashed) == sorted(mine.config["files"])
+    before = mine.weights.stat()
+    flip_a_byte(mine.weights)
+    os.utime(mine.weights, ns=(before.st_atime_ns, before.st_mtime_ns))  # looks as old as it was
+    assert len(catalogue.survey()[1]) == 1
 
 
 def test_an_unknown_name_is_refused() -> None:

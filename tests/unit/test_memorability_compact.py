@@ -9,7 +9,7 @@ import pytest
 import torch
 from skimage import data
 
-from services.training.encoders import onet_encoder
+from services.training.encoders import MINILM_FILES, MINILM_SHA256, onet_encoder
 from shared.captions.describer import describe
 from shared.errors import BundleInvalid, StatesBroken
 from shared.faces.finder import FaceFinder
@@ -109,9 +109,16 @@ def test_states_of_another_model_are_refused(scorer: Scorer, states: list[FaceSt
         scorer.score([replace(states[0], patches=states[0].patches[:-1])])
 
 
-def test_another_text_encoder_is_refused() -> None:
-    with pytest.raises(BundleInvalid, match="text encoder"):
-        MiniLMEncoder("0" * 64, 256, torch.device("cpu"))
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json", "tokenizer.json"])
+def test_another_text_encoder_is_refused(name: str) -> None:
+    pinned = {"model.safetensors": MINILM_SHA256, **MINILM_FILES} | {name: "0" * 64}
+    with pytest.raises(BundleInvalid, match=f"{name} of the text encoder"):
+        MiniLMEncoder(pinned.pop("model.safetensors"), pinned, 256, torch.device("cpu"))
+
+
+def test_a_text_encoder_whose_tokenizer_is_not_pinned_is_refused() -> None:
+    with pytest.raises(BundleInvalid, match=r"tokenizer\.json of the text encoder"):
+        MiniLMEncoder(MINILM_SHA256, {"config.json": MINILM_FILES["config.json"]}, 256, torch.device("cpu"))
 
 
 def test_nothing_gives_nothing(scorer: Scorer) -> None:

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from weakref import WeakSet
 
 import pytest
 
@@ -12,7 +13,7 @@ from shared.errors import BundleInvalid, BundleUnavailable
 from shared.memorability.catalogue import BundleFacts, Catalogue, find
 from shared.memorability.loaded import Loaded
 from shared.memorability.scorer import Scorer
-from tests.bundles import flip_a_byte, retuned
+from tests.bundles import change, flip_a_byte, retuned
 
 
 @pytest.fixture
@@ -35,10 +36,51 @@ def test_each_job_gets_the_networks_of_its_bundle_and_few_are_kept(three: list[B
     assert built == ["compact", "b1", "b2", "b3", "b2"]
 
 
+def test_room_is_made_before_a_bundle_is_loaded(three: list[BundleFacts]) -> None:
+    class Networks:
+        pass
+
+    alive: WeakSet[Networks] = WeakSet()
+    most = []
+
+    def load(_bundle: BundleFacts) -> Networks:
+        alive.add(networks := Networks())
+        most.append(len(alive))
+        return networks
+
+    loaded = Loaded(Catalogue(folder=three[0].path.parent), load, kept=2)
+    for bundle in three:
+        loaded.of(bundle.digest)
+    assert most == [1, 2, 2]
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyError, MemoryError, RecursionError])
+def test_whatever_goes_wrong_in_loading_is_the_bundles_trouble(
+    three: list[BundleFacts], error: type[Exception]
+) -> None:
+    def load(_bundle: BundleFacts) -> None:
+        raise error("somewhere/within")
+
+    loaded = Loaded(Catalogue("b1", three[0].path.parent), load)
+    with pytest.raises(BundleUnavailable) as told:
+        loaded.of(three[0].digest)
+    assert three[0].digest in told.value.detail
+    assert "/" not in told.value.detail, "a client may read this"
+    with pytest.raises(BundleInvalid, match="cannot be loaded"):
+        loaded.default(None)
+
+
+def test_networks_are_not_built_larger_than_their_weights(three: list[BundleFacts]) -> None:
+    head = {**three[0].config["head"], "token_width": 65_000}
+    change(three[0].path / "config.json", head=head)
+    with pytest.raises(BundleInvalid, match="65000"):
+        Loaded(Catalogue("b1", three[0].path.parent), lambda _bundle: pytest.fail("was loaded")).default(None)
+
+
 def test_a_bundle_that_comes_later_is_found_and_one_that_goes_stays_loaded(three: list[BundleFacts]) -> None:
     folder = three[0].path.parent
     loaded = Loaded(Catalogue(folder=folder), Scorer)
-    with pytest.raises(BundleUnavailable, match="no bundle with digest"):
+    with pytest.raises(BundleUnavailable, match="has no bundle with digest"):
         loaded.of("0" * 64)
     three[0].path.rename(folder.parent / "away")
     with pytest.raises(BundleUnavailable):

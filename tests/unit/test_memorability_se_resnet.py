@@ -8,14 +8,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from services.training.encoders import MINILM_FILES, MINILM_SHA256
 from services.training.vggface2 import convert, load_vggface2
 from shared.memorability.encoders import encode
 from shared.memorability.preprocessing import vggface2_input
 from shared.memorability.se_resnet import SEResNet50
 from shared.memorability.text_encoder import MiniLMEncoder
 from tests.vggface2_file import random_weights, write
-
-MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +142,7 @@ def test_patches_lie_row_by_row(network: SEResNet50) -> None:
 
 def test_a_face_does_not_depend_on_its_batch(network: SEResNet50, crops: np.ndarray) -> None:
     """Batch normalisation is frozen, also where somebody switches the network to training."""
-    text = MiniLMEncoder(MINILM_SHA256, 256, torch.device("cpu"))
+    text = MiniLMEncoder(MINILM_SHA256, MINILM_FILES, 256, torch.device("cpu"))
     together = encode(network.train(), text, crops, ["Green eyes.", "Grey hair."])
     alone = encode(network.eval(), text, crops[1:], ["Grey hair."])
     assert together[1].patches.shape == (49, 2048)

@@ -59,7 +59,13 @@ def test_not_available(server: OllamaServer, mode: Mode) -> None:
 def test_identity(server: OllamaServer) -> None:
     asked = captioner(server.url)
     assert asked.model_digest() == DIGEST
-    assert asked.identity() == {"name": "ollama", "model": MODEL, "digest": DIGEST, "prompt": asked.prompt_version}
+    assert asked.identity() == {
+        "name": "ollama",
+        "model": MODEL,
+        "digest": DIGEST,
+        "prompt": asked.prompt_version,
+        "options": "temperature 0, seed 0, num_predict 100",
+    }
     assert captioner(server.url, prompt="Another.").prompt_version != asked.prompt_version
     assert captioner(server.url).prompt_version == asked.prompt_version
 

@@ -1,7 +1,7 @@
 """Captions for training are asked for once, kept as they come, and waited for."""
 
 from pathlib import Path
-from threading import Timer
+from threading import Thread, Timer
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from services.training.datasets.sources import own
 from services.training.faces import Crops
 from services.training.kept_lines import KeptLines
 from shared.captions.ollama import OllamaCaptioner
-from shared.errors import CaptionerUnavailable
+from shared.errors import CaptionerUnavailable, CaptionFailed
 from shared.images.decode import encode_jpeg
 from shared.settings import OllamaSettings
 from tests.ollama_server import OllamaServer, caption_of
@@ -64,13 +64,62 @@ def test_refusals_are_counted_and_kept(tmp_path: Path) -> None:
     assert (found.texts, found.missing) == ([None] * 3, {"captioner refused": 3})
 
 
-def test_failures_are_tried_again_then_counted_and_forgotten(tmp_path: Path) -> None:
-    with OllamaServer("failing") as ollama:
-        found = scribe(ollama, tmp_path).captions_of(CROPS[:2], silent)
-        assert ollama.counts[CHAT] == 2 * captions.ATTEMPTS
+def test_failures_are_tried_again_then_counted_and_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(captions, "FEW_FAILED", 0.5)
+    with OllamaServer() as ollama:
+        scribe(ollama, tmp_path).captions_of(CROPS[2:5], silent)
+        ollama.mode = "failing"
+        found = scribe(ollama, tmp_path).captions_of(CROPS[:5], silent)
+        assert ollama.counts[CHAT] == 3 + 2 * captions.ATTEMPTS
         ollama.mode = "good"
-        assert None not in scribe(ollama, tmp_path).captions_of(CROPS[:2], silent).texts
-    assert (found.texts, found.missing) == ([None, None], {"captioner failed": 2})
+        assert None not in scribe(ollama, tmp_path).captions_of(CROPS[:5], silent).texts
+    assert (found.texts[:2], found.missing) == ([None, None], {"captioner failed": 2})
+
+
+def test_many_failures_stop_the_training_and_say_what_to_do(tmp_path: Path) -> None:
+    with OllamaServer() as ollama:
+        scribe(ollama, tmp_path).captions_of(CROPS[2:], silent)
+        ollama.mode = "failing"
+        said = r"2 of 6 faces, 3 times each; .* 5% at most.*error was encountered.*same command again: only the missing"
+        with pytest.raises(CaptionFailed, match=said):
+            scribe(ollama, tmp_path).captions_of(CROPS, silent)
+        ollama.mode = "good"
+        asked = ollama.counts[CHAT]
+        assert None not in scribe(ollama, tmp_path).captions_of(CROPS, silent).texts
+        assert ollama.counts[CHAT] == asked + 2
+
+
+class Broken(OllamaCaptioner):
+    """A captioner with a mistake in it."""
+
+    def caption(self, crop_jpeg: bytes) -> str:
+        raise ZeroDivisionError(len(crop_jpeg))
+
+
+def test_a_mistake_in_a_thread_reaches_the_caller(tmp_path: Path) -> None:
+    with OllamaServer() as ollama:
+        settings = OllamaSettings(ollama_url=ollama.url)  # type: ignore[arg-type]
+        raised: list[BaseException] = []
+
+        def ask() -> None:
+            try:
+                Scribe(Broken.configured(settings), tmp_path).captions_of(CROPS, silent)
+            except ZeroDivisionError as error:
+                raised.append(error)
+
+        asking = Thread(target=ask, daemon=True)
+        asking.start()
+        asking.join(timeout=20)
+        assert not asking.is_alive()
+        assert raised
+
+
+def test_another_length_of_answers_is_another_caption(tmp_path: Path) -> None:
+    with OllamaServer() as ollama:
+        scribe(ollama, tmp_path).captions_of(CROPS[:1], silent)
+        settings = OllamaSettings(ollama_url=ollama.url, ollama_max_tokens=20)  # type: ignore[arg-type]
+        Scribe(OllamaCaptioner.configured(settings), tmp_path).captions_of(CROPS[:1], silent)
+        assert ollama.counts[CHAT] == 2
 
 
 def test_ollama_may_be_away_for_a_moment(tmp_path: Path) -> None:

@@ -58,11 +58,18 @@ def test_a_scale_is_brought_to_0_to_1(tmp_path: Path) -> None:
         ("image,score\na.jpg,-30\nb.jpg,250", "--scale -30 250"),
         ("image,score,caption\na.jpg,0.5,A face.\nb.jpg,0.6,", "1 cells of the column caption"),
         ("image,memorable\na.jpg,101", "not 0 to 100"),
+        ("image,score,caption\na.jpg,0.5,A face.\nb.jpg,0.6,A face, smiling.", "line 3 of .* has 4 cells, .* 3 titles"),
+        ("image,score,age, score\na.jpg,0.5,3,0.7", "line 1 of .* several columns called score"),
     ],
 )
 def test_a_wrong_table_says_what_is_wrong(tmp_path: Path, content: str, why: str) -> None:
     with pytest.raises(DataSetInvalid, match=why):
         read(table(tmp_path, content))
+
+
+def test_empty_cells_at_the_end_of_a_line_are_nothing(tmp_path: Path) -> None:
+    data = read(table(tmp_path, 'image,score,caption,\na.jpg,0.5,"A face, smiling.",,\nb.jpg,0.6,A face.'))
+    assert data.captions == ["A face, smiling.", "A face."]
 
 
 def test_a_folder_without_one_table_is_refused(tmp_path: Path) -> None:
@@ -104,6 +111,7 @@ def test_the_us_faces_are_read_from_the_outer_folder_or_its_parent(database: Pat
     assert data.images[8].endswith("0010_1_oval.JPG")
     assert above.images[0] == f"Database/{data.images[0]}"
     assert "2,216" in data.notes[1]
+    assert "hits less false alarms (column 7 less column 8); so it is for 14 of 14 faces" in data.notes[2]
 
 
 def test_targets_are_the_true_hit_rates(database: Path) -> None:
@@ -151,8 +159,32 @@ def test_a_hit_rate_that_is_no_rate_is_named(copied: Path, value: object) -> Non
     book = load_workbook(copied / us_faces.SCORES)
     book.active.cell(5, 9).value = value
     book.save(copied / us_faces.SCORES)
-    with pytest.raises(DataSetInvalid, match=r"columns 7, 8 and 9, each 0 to 1; for 'Google_1_Name 0003_3_oval\.jpg'"):
+    with pytest.raises(DataSetInvalid, match=r"7, 8 and 9, as shares and not per cent; for 'Google_1_Name 0003_3_oval"):
         read(copied)
+
+
+def test_a_true_hit_rate_below_0_counts_as_0_and_is_counted(copied: Path, database: Path) -> None:
+    assert not any("below 0" in note for note in read(database).notes)
+    book = load_workbook(copied / us_faces.SCORES)
+    book.active.cell(5, 9).value = -0.05
+    book.save(copied / us_faces.SCORES)
+    data = read(copied)
+    assert data.targets[1] == 0
+    assert "1 of 12 true hit rates are below 0 and count as 0." in data.notes
+
+
+@pytest.mark.parametrize(
+    ("alarms_taken_off", "said"),
+    [(1, "is hits less false alarms (column 7 less column 8)"), (0, "no false alarms taken off"), (0.5, "is neither")],
+)
+def test_what_the_third_rate_is_is_said_by_its_numbers(copied: Path, alarms_taken_off: float, said: str) -> None:
+    book = load_workbook(copied / us_faces.SCORES)
+    for row in range(2, FACES + 2):
+        book.active.cell(row, 7).value = 0.8
+        book.active.cell(row, 8).value = 0.2
+        book.active.cell(row, 9).value = 0.8 - alarms_taken_off * 0.2
+    book.save(copied / us_faces.SCORES)
+    assert any(said in note for note in read(copied).notes)
 
 
 def test_a_missing_column_of_the_raters_is_named(copied: Path) -> None:

@@ -111,7 +111,7 @@ def test_the_seeds_split_has_its_proportions() -> None:
 def test_groups_are_thirds_of_numbers_and_categories_of_texts() -> None:
     scores = np.linspace(0.3, 0.7, 33)
     groups = {"age": np.r_[np.nan, np.arange(32.0)], "place": np.array(["here", "there", ""] * 11)}
-    gaps = measures.group_gaps(scores, scores[::-1], groups)
+    gaps = measures.group_gaps(scores[None], scores[::-1], groups)
     assert [(gap["attribute"], gap["group"], gap["faces"]) for gap in gaps] == [
         ("age", "lower third", 11),
         ("age", "middle third", 10),
@@ -120,7 +120,7 @@ def test_groups_are_thirds_of_numbers_and_categories_of_texts() -> None:
         ("place", "there", 11),
     ]
     assert gaps[0]["spearman"] == -1
-    assert measures.group_gaps(scores[:4], scores[:4], {"age": np.array(["a"] * 4)})[0]["spearman"] is None
+    assert measures.group_gaps(scores[None, :4], scores[:4], {"age": np.array(["a"] * 4)})[0]["spearman"] is None
 
 
 def test_figures_over_repeats_are_their_mean() -> None:
@@ -140,4 +140,22 @@ def test_intervals_hold_as_often_as_stated() -> None:
     shares, spreads = generator.uniform(0.3, 0.7, 2000), np.full(2000, 0.01)
     scores = shares + generator.normal(0, 0.05, 2000)
     parts = np.array_split(np.arange(2000), 10)
-    assert measures.coverage(scores, spreads, shares, parts) == pytest.approx(measures.COVERAGE, abs=0.02)
+    assert measures.covered(scores, spreads, shares, parts).mean() == pytest.approx(measures.COVERAGE, abs=0.02)
+
+
+def test_a_choice_is_made_without_the_faces_it_is_measured_on() -> None:
+    targets, parts = np.arange(6.0), [np.array([0, 1, 2]), np.array([3, 4, 5])]
+    left = np.array([9.0, 1, -9, 3, 4, 5])  # right about the second part, wrong about the first
+    right = np.array([0.0, 1, 2, 9, 4, -9])  # the other way round
+    assert measures.chosen_within([left, right], targets, parts).tolist() == [9, 1, -9, 9, 4, -9]
+
+
+def test_calibration_tells_scores_that_are_too_far_apart() -> None:
+    generator = np.random.default_rng(0)
+    shares = generator.uniform(0.4, 0.6, 1000)
+    scores = 0.5 + 2 * (shares - 0.5) + generator.normal(0, 0.01, 1000)
+    rows = measures.calibration(scores, np.full(1000, 0.01), shares, np.array_split(np.arange(1000), 10))
+    assert sum(row["faces"] for row in rows) == 1000
+    assert rows[0]["mean_score"] < rows[0]["mean_rating"] - 0.05
+    assert rows[4]["mean_score"] > rows[4]["mean_rating"] + 0.05
+    assert measures.slope(scores, shares) == pytest.approx(0.5, abs=0.02)

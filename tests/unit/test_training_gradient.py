@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 import torch
 
-from services.training import devices
+from services.training import checkpoints, devices
+from services.training.ensemble import Ensemble
 from services.training.fits import ByGradient, Wanted
 from services.training.fitting import Faces
-from services.training.gradient import GradientTuning
+from services.training.gradient import GradientTuning, Task, fit_head
 from services.training.measures import spearman
 from shared.memorability.cross_attention import HeadShape
 
@@ -68,12 +69,34 @@ def test_regions_read_alike_are_standardised_alike(tmp_path: Path) -> None:
     assert torch.equal(first["0.patch_centre"], first["0.patch_centre"][:1].expand(9, 24))
 
 
-def test_training_stops_when_nothing_gets_better(tmp_path: Path) -> None:
+def test_training_stops_when_nothing_gets_better() -> None:
     faces, _ = made_up(200)
     noise = torch.rand(200, generator=torch.Generator().manual_seed(1))
-    [ensemble] = ByGradient(replace(TUNING, epochs=400, patience=3))(faces, noise, WANTED[1:], SHAPE, tmp_path, silent)
-    scores, _ = ensemble.scores(faces)
+    best: list[int] = []  # the best epoch so far, after each epoch
+    tuning = replace(TUNING, epochs=400, patience=3)
+    task = Task(np.arange(120), np.arange(120, 160), 5)
+    head = fit_head(faces, noise, task, SHAPE, tuning, lambda run: best.append(run.best_epoch))
+    assert len(best) - 1 - best[-1] == 3  # as long as patience lasts, and no longer
+    assert len(best) < 100
+    scores, _ = Ensemble([head]).scores(faces)
     assert scores.std() < 0.1  # the best weights are early ones, which say the mean of everybody
+
+
+def test_training_goes_on_while_it_gets_better() -> None:
+    faces, rates = made_up(200)
+    best: list[int] = []
+    tuning = replace(TUNING, epochs=12, patience=3)
+    task = Task(np.arange(160), np.arange(160, 200), 0)
+    fit_head(faces, rates, task, SHAPE, tuning, lambda run: best.append(run.best_epoch))
+    assert len(best) == 12
+
+
+def test_heads_of_another_version_of_the_code_are_fitted_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    quick = replace(TUNING, epochs=1)
+    fitted(tmp_path, quick)
+    monkeypatch.setattr(checkpoints, "HEADS_VERSION", checkpoints.HEADS_VERSION + 1)
+    fitted(tmp_path, quick)
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_finished_heads_are_not_fitted_again(tmp_path: Path) -> None:

@@ -5,17 +5,28 @@ from pathlib import Path
 import rich_click as click
 
 from shared.errors import BundleInvalid
-from shared.memorability.catalogue import BundleFacts, find
+from shared.memorability.catalogue import WHOLE_DIGEST, BundleFacts, find
 
 bundle_argument = click.argument("bundle", metavar="NAME")
+
+
+def _whole(_context: click.Context, _option: click.Parameter, typed: str | None) -> str | None:
+    if typed is not None and not WHOLE_DIGEST.fullmatch(typed.lower()):
+        raise click.BadParameter("a digest has 64 hexadecimal digits, and only all of them prove what a bundle is")
+    return typed and typed.lower()
+
+
 digest = click.option(
-    "--digest", metavar="SHA-256", help="The digest that the bundle must have, as whoever gave it to you told it."
+    "--digest",
+    metavar="SHA-256",
+    callback=_whole,
+    help="The digest that the bundle must have, all 64 digits, as whoever gave it to you told it.",
 )
 
 
-def named(bundle: str, home: Path | None, digest: str | None = None) -> BundleFacts:
+def named(bundle: str, home: Path | None) -> BundleFacts:
     """The bundle that was named: among those here, or in a folder. Raises BundleInvalid."""
-    return find(located(bundle, home, digest))
+    return find(located(bundle, home))
 
 
 def located(bundle: str, home: Path | None, digest: str | None = None) -> Path:

@@ -14,5 +14,5 @@ def checks_view(checks: Iterable[Check]) -> Table:
     table = Table.grid(padding=(0, 2))
     for check in checks:
         verdict = Text("ok", "green") if check.passed else Text("WRONG", "bold red")
-        table.add_row(verdict, Text(check.name), Text(plain(check.found), overflow="fold"))
+        table.add_row(verdict, Text(plain(check.name)), Text(plain(check.found), overflow="fold"))
     return table

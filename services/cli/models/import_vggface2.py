@@ -28,7 +28,7 @@ def import_vggface2(file: Path, output: Path | None) -> None:
     facemem models import-vggface2 senet50_scratch_weight.pkl
     facemem models import-vggface2 senet50_scratch_weight.pkl --output weights/vggface2.safetensors
     """
-    from services.cli.terminal import results
+    from services.cli.terminal import plain, results
     from services.training.vggface2 import convert
 
     imported = convert(file, output or file.with_suffix(".safetensors"))
@@ -37,4 +37,4 @@ def import_vggface2(file: Path, output: Path | None) -> None:
         f"{imported.path}: SHA-256 {imported.sha256}, {imported.numbers:,} numbers",
     )
     for line in lines:
-        results().print(line, markup=False, soft_wrap=True)
+        results().print(plain(line), markup=False, soft_wrap=True)

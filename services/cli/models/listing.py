@@ -23,7 +23,7 @@ def print_list(home: Path | None) -> None:
     """The table of all whole bundles; damaged ones are named beside it."""
     from services.cli.bundle_tables import bundles_table
     from services.cli.connection import local_settings
-    from services.cli.terminal import notes, results
+    from services.cli.terminal import notes, plain, results
     from services.local.bundles import here, in_use
     from shared.errors import BundleInvalid
 
@@ -36,4 +36,4 @@ def print_list(home: Path | None) -> None:
         wrong.append(error)
     results().print(bundles_table(whole, used))
     for detail in dict.fromkeys(each.detail for each in wrong):
-        notes().print(f"Not listed: {detail}.", markup=False, soft_wrap=True)
+        notes().print(plain(f"Not listed: {detail}."), markup=False, soft_wrap=True)

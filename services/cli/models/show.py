@@ -29,11 +29,11 @@ def show(bundle: str, as_json: bool, home: Path | None) -> None:
 
     found = arguments.named(bundle, home)
     if as_json:
-        click.echo(json.dumps({"name": found.name, "digest": found.digest, **found.card}, ensure_ascii=False, indent=1))
+        click.echo(json.dumps({**found.card, "name": found.name, "digest": found.digest}, indent=1))
         return
     try:
-        lines = (found.path / CARD_FOR_PEOPLE).read_text(encoding="utf-8").splitlines()
+        lines = (found.path / CARD_FOR_PEOPLE).read_text(encoding="utf-8", errors="replace").splitlines()
     except FileNotFoundError:
-        lines = ["```json", *json.dumps(found.card, ensure_ascii=False, indent=1).splitlines(), "```"]
+        lines = ["```json", *json.dumps(found.card, indent=1).splitlines(), "```"]
     results().print(Markdown("\n".join(plain(line) for line in lines), hyperlinks=False))
-    results().print(f"\nDigest  {found.digest}\nFolder  {found.path}", markup=False, soft_wrap=True)
+    results().print(f"\nDigest  {found.digest}\nFolder  {plain(str(found.path))}", markup=False, soft_wrap=True)

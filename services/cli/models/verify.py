@@ -21,13 +21,13 @@ def verify(bundle: str, digest: str | None, home: Path | None) -> None:
 
     \b
     facemem models verify compact
-    facemem models verify ~/Downloads/mine --digest 3b1f...
+    facemem models verify ~/Downloads/mine --digest 3b1f...  # all 64 digits
     """
     from services.cli.models.checks_view import checks_view
     from services.cli.terminal import results
     from shared.memorability import verification
 
-    checks = verification.verify(arguments.located(bundle, home), digest)
+    checks = verification.verify(arguments.located(bundle, home, digest), digest)
     results().print(checks_view(checks))
     if not all(check.passed for check in checks):
         sys.exit(1)

@@ -26,7 +26,8 @@ US_FACES = Source(
     credit="Bainbridge, Isola & Oliva (2013). The intrinsic memorability of face photographs. Journal of Experimental "
     "Psychology: General, 142(4), 1323-1334",
     changes=_CHANGES,
-    target="The true hit rate of a face in a memory game: how often people who had seen it recognised it, 0 to 1.",
+    target="The true hit rate of a face in a memory game, the third rate in the database's file of scores, 0 to 1: how "
+    "often people who had seen the face recognised it. Whether false alarms are taken off is said beside the data.",
     licence="Terms of the 10k US Adult Faces Database",
     licence_url="",
     licence_meaning="The database is given out by its authors on request, under an agreement that forbids passing it "

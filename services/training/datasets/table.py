@@ -4,6 +4,7 @@ import csv
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -75,11 +76,33 @@ def _columns(path: Path) -> dict[str, list[str]]:
     """The table by column, cells without the spaces around them."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file, restval="", strict=True))
+            reader = csv.DictReader(file, restval="", strict=True)
+            titles = [title.strip() for title in reader.fieldnames or ()]
+            _check_titles(path, titles, reader.line_num)
+            reader.fieldnames = titles
+            rows = [_checked(path, row, reader) for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataSetInvalid(f"'{path}' cannot be read: {error}") from error
     names = [name for name in (rows[0] if rows else ()) if name]
-    return {name.strip(): [str(row[name]).strip() for row in rows] for name in names}
+    return {name: [str(row[name]).strip() for row in rows] for name in names}
+
+
+def _check_titles(path: Path, titles: list[str], line: int) -> None:
+    twice = [title for number, title in enumerate(titles) if title and title in titles[:number]]
+    if twice:
+        raise DataSetInvalid(f"line {line} of '{path}' has several columns called {twice[0]}; give each its own title")
+
+
+def _checked(path: Path, row: dict[str | Any, Any], reader: "csv.DictReader[str]") -> dict[str, str]:
+    """A row, which must not have more cells than there are titles. Empty ones at its end are nothing."""
+    beyond = row.pop(None, [])
+    if any(cell.strip() for cell in beyond):
+        titles = len(reader.fieldnames or ())
+        raise DataSetInvalid(
+            f"line {reader.line_num} of '{path}' has {titles + len(beyond)} cells, but there are {titles} titles; a "
+            "text that has a comma in it must stand in double quotes"
+        )
+    return row
 
 
 def _check_images(path: Path, images: list[str]) -> None:

@@ -20,6 +20,8 @@ LABELS = "Full Attribute Scores/demographic & others labels/demographic-others-l
 EXPECTED = (IMAGES, SCORES, RATERS)
 DEPTH = 4  # folders below --data that are looked through
 NAME, HIT_RATE, FALSE_ALARM_RATE, TRUE_HIT_RATE = 0, 6, 7, 8  # columns of SCORES, from zero
+LEAST = (0, 0, -1)  # that each of these rates can be; a true hit rate may have false alarms taken off
+ROUNDING, MOST = 0.015, 0.9  # rates that differ by no more count as one; a rule holds if it does for so many faces
 HOW_TO_GET_IT = (
     "The database is given out by its authors on request, after signing an agreement, and may not be passed on; ask "
     "for the memorability scores and the full attribute scores too."
@@ -36,6 +38,15 @@ class Layout:
     labels: Path | None
 
 
+@dataclass(frozen=True)
+class Rates:
+    """How a face was remembered, as shares; `true_hits` is lower than 0 where false alarms outnumber hits."""
+
+    hits: float
+    false_alarms: float
+    true_hits: float
+
+
 def lies_in(folder: Path) -> bool:
     """Whether at least one part of the database lies in `folder`, or in the outer folder that is in it."""
     return any(_find(folder, part) for part in EXPECTED)
@@ -49,16 +60,17 @@ def read(folder: Path) -> DataSet:
     names = [name for name in scores if name in raters.judgements]
     if not names:
         raise DataSetInvalid(f"no face of '{layout.scores}' was rated in '{layout.raters}'")
+    true_hits = np.array([scores[name].true_hits for name in names])
     groups = raters.groups_of(names) | (us_raters.labels_of(layout.labels, names) if layout.labels else {})
     return DataSet(
         folder,
         _photographs(folder, layout.images, names),
-        np.array([scores[name] for name in names]).clip(0, 1),
+        true_hits.clip(0, 1),
         US_FACES,
         groups=groups,
         judged=raters.judged(names),
         published=US_FACES_PUBLISHED,
-        notes=_notes(len(scores), len(names), raters),
+        notes=(*_notes(len(scores), len(names), raters), _meaning(list(scores.values())), *_clipped(true_hits)),
     )
 
 
@@ -96,9 +108,9 @@ def _looks_into(folder: Path) -> bool:
     return folder.name.casefold() != IMAGES.rsplit("/", 1)[-1].casefold()
 
 
-def _memorability(path: Path) -> dict[str, float]:
-    """The true hit rate of each face by its name; it is lower than 0 where more false alarms were given than hits."""
-    rates: dict[str, float] = {}
+def _memorability(path: Path) -> dict[str, Rates]:
+    """The rates of each face by its name."""
+    rates: dict[str, Rates] = {}
     for given in rows(path):
         row = (*given, *[None] * (TRUE_HIT_RATE + 1))  # empty cells at a row's end are left out of it
         if not text(row[NAME]):
@@ -106,13 +118,13 @@ def _memorability(path: Path) -> dict[str, float]:
         found = [number(row[column]) for column in (HIT_RATE, FALSE_ALARM_RATE, TRUE_HIT_RATE)]
         if all(value is None for value in found) and not rates:
             continue  # the row of titles
-        if any(value is None or not low <= value <= 1 for value, low in zip(found, (0, 0, -1), strict=True)):
+        shares = [value for value, low in zip(found, LEAST, strict=True) if value is not None and low <= value <= 1]
+        if len(shares) < len(found):
             raise DataSetInvalid(
                 f"'{path}' must have the hit rate, the false-alarm rate and the true hit rate in its columns 7, 8 and "
                 f"9, as shares and not per cent; for '{text(row[NAME])}' they are {', '.join(map(str, found))}"
             )
-        assert found[2] is not None
-        rates[key_of(row[NAME])] = found[2]
+        rates[key_of(row[NAME])] = Rates(*shares)
     if not rates:
         raise DataSetInvalid(f"'{path}' has no row with a file name in column 1 and rates in columns 7 to 9")
     return rates
@@ -137,3 +149,27 @@ def _notes(scored: int, used: int, raters: Raters) -> tuple[str, ...]:
         f"{used} of {scored} scored faces are used: those with at least one row left. That this is the seed's rule is "
         "inferred: it used 2,216 of 2,222 faces, and did not say which.",
     )
+
+
+def _meaning(rates: list[Rates]) -> str:
+    """What the file's third rate is, judged by its numbers: no document of the database was at hand to say it."""
+    hits, false_alarms, true_hits = np.array([(each.hits, each.false_alarms, each.true_hits) for each in rates]).T
+    rules = {
+        "hits less false alarms (column 7 less column 8)": hits - false_alarms,
+        "the hit rate as it is, no false alarms taken off (column 7)": hits,
+    }
+    for said, expected in rules.items():
+        holds = int((np.abs(true_hits - expected) <= ROUNDING).sum())
+        if holds >= MOST * len(rates):
+            return (
+                f"By its numbers, the true hit rate of this file is {said}; so it is for {holds} of {len(rates)} faces."
+            )
+    return (
+        "By its numbers, the true hit rate of this file is neither its hit rate nor that less its false alarms: how it "
+        "was corrected is not known here."
+    )
+
+
+def _clipped(true_hits: np.ndarray) -> tuple[str, ...]:
+    below = int((true_hits < 0).sum())
+    return (f"{below} of {len(true_hits)} true hit rates are below 0 and count as 0.",) if below else ()

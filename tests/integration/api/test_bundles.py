@@ -1,14 +1,18 @@
 """Bundles over HTTP: which are there, naming one for a job, and scoring a job again with another."""
 
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import Engine, text
 
+from services.api import parts as api_parts
 from services.api.factory import create_app
 from shared.errors import BundleInvalid
+from shared.jobs import rescore as rescoring
+from shared.jobs.rescore import MOST_TRIES
+from shared.memorability import catalogue
 from shared.memorability.catalogue import BundleFacts, find
 from shared.pipeline.connections import Connections
 from shared.settings import Settings
@@ -65,7 +69,11 @@ def test_models_of_the_folder_are_listed_and_the_active_one_is_marked(client: Fl
     problem(client.get("/v1/models/mine"), 422, "invalid_request")
     flip_a_byte(mine.path / "weights.safetensors")
     assert len(client.get("/v1/models").get_json()["models"]) == 1
-    problem(client.get(f"/v1/models/{mine.digest}"), 404, "not_found")
+    damaged = problem(client.get(f"/v1/models/{mine.digest}"), 422, "bundle_invalid")
+    assert mine.digest in damaged["detail"]
+    assert str(mine.path) not in damaged["detail"]
+    answer = problem(submitted(client, ("a.jpg", b"-"), bundle="mine"), 422, "bundle_invalid")
+    assert str(mine.path) not in answer["detail"]
 
 
 def test_a_job_may_name_its_bundle_by_name_or_digest(client: FlaskClient, mine: BundleFacts) -> None:
@@ -99,8 +107,27 @@ def test_a_name_means_the_active_bundle_before_a_namesake(
         retuned(tmp_path / "bundles" / folder, "twin", constant)
     assert submitted(client, ("a.jpg", b"-"), bundle="compact").get_json()["bundle"]["digest"] == find("compact").digest
     assert submitted(client, ("a.jpg", b"-"), bundle=other.digest).get_json()["bundle"]["digest"] == other.digest
-    twins = problem(submitted(client, ("a.jpg", b"-"), bundle="twin"), 422, "unknown_bundle")
+    twins = problem(submitted(client, ("a.jpg", b"-"), bundle="twin"), 422, "bundle_ambiguous")
     assert "any of 2 bundles" in twins["detail"]
+    assert str(tmp_path) not in twins["detail"]
+
+
+def test_a_bundle_that_is_gone_is_not_looked_for_with_every_face(
+    client: FlaskClient, mine: BundleFacts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks, now = [], [1000.0]
+    monkeypatch.setattr(api_parts, "monotonic", lambda: now[0])
+    monkeypatch.setattr(catalogue, "file_sha256", lambda path: pytest.fail(f"{path} was hashed for its name"))
+    label = catalogue._label
+    monkeypatch.setattr(catalogue, "_label", lambda folder: looks.append(folder) or label(folder))
+    with client.application.app_context():
+        assert [api_parts.parts().bundle_name("0" * 64) for _ in range(100)] == [None] * 100
+        assert len(looks) == 2, "each bundle's config once"
+        mine.path.rename(mine.path.with_name("moved"))
+        assert api_parts.parts().bundle_name(mine.digest) == "mine"
+        now[0] += 10
+        api_parts.parts().bundle_name("0" * 64)
+        assert len(looks) > 4
 
 
 def test_a_service_does_not_start_with_a_broken_default(settings: Settings, tmp_path: Path) -> None:
@@ -126,7 +153,7 @@ def test_scoring_again_makes_a_job_of_its_own(
         "skipped": 1,
         "failed": 1,
     }
-    assert job["progress"] == pytest.approx(2 / 3, abs=1e-3), "what is not done again does not count as done"
+    assert (job["progress"], job["estimate_seconds"]) == (0, None), "what is not done again is not done in no time"
     with connections.database.connect() as connection:
         assert counters_are_exact(connection)
 
@@ -167,5 +194,63 @@ def test_what_cannot_be_scored_again_is_a_problem(
     assert "mine" in problem(client.post(rescore, json={"bundle": "gigantic"}), 422, "unknown_bundle")["detail"]
     for body in ({}, {"bundle": None}, {"bundle": "mine", "captioner": "ollama"}):
         problem(client.post(rescore, json=body), 422, "invalid_request")
-    assert client.post(rescore, data=b"{", content_type="application/json").status_code in (400, 422)
+    problem(client.post(rescore, data=b"{", content_type="application/json"), 422, "invalid_request")
     assert rows(connections, "jobs") == 2
+
+
+def test_the_estimate_of_a_rescored_job_is_about_what_it_does(
+    client: FlaskClient, database: Engine, mine: BundleFacts, ended: str
+) -> None:
+    link = client.post(f"/v1/jobs/{ended}/rescore", json={"bundle": "mine"}).get_json()["links"]["self"]
+    with database.begin() as connection:
+        connection.execute(text("update jobs set created_at = now() - interval '100 seconds' where state = 'running'"))
+        connection.execute(text("update job_counts set stage = 'scoring' where stage = 'embedding'"))
+    half = client.get(link).get_json()
+    assert half["progress"] == 0.5
+    assert half["estimate_seconds"] == pytest.approx(100, abs=5)
+
+
+def test_a_rescored_job_with_nothing_to_score_is_done(
+    client: FlaskClient, database: Engine, mine: BundleFacts, ended: str
+) -> None:
+    with database.begin() as connection:
+        connection.execute(text("delete from faces"))
+    job = client.post(f"/v1/jobs/{ended}/rescore", json={"bundle": "mine"}).get_json()
+    with database.begin() as connection:  # the one that had a face is scored no more
+        connection.execute(text("delete from job_counts where stage = 'scoring'"))
+    assert client.get(job["links"]["self"]).get_json()["progress"] == 1
+
+
+def test_what_fails_every_time_is_not_copied_for_ever(
+    client: FlaskClient, connections: Connections, database: Engine, mine: BundleFacts, ended: str
+) -> None:
+    rescore = f"/v1/jobs/{ended}/rescore"
+    for _ in range(MOST_TRIES):
+        assert client.post(rescore, json={"bundle": "mine"}).status_code == 202
+        with database.begin() as connection:
+            connection.execute(text("update job_counts set state = 'failed' where stage = 'embedding'"))
+            connection.execute(text("update jobs set state = 'completed'"))
+    refused = problem(client.post(rescore, json={"bundle": "mine"}), 409, "rescored_often")
+    assert f"{MOST_TRIES} jobs" in refused["detail"]
+    assert rows(connections, "jobs") == 1 + MOST_TRIES
+    retuned(mine.path.parent / "third", "third", 2.0)
+    assert client.post(rescore, json={"bundle": "third"}).status_code == 202, "another bundle has tries of its own"
+
+
+def test_copying_that_takes_too_long_writes_nothing(
+    client: FlaskClient, connections: Connections, database: Engine, mine: BundleFacts, ended: str, monkeypatch
+) -> None:
+    monkeypatch.setattr(rescoring, "COPY_SECONDS", 0.2)
+    with database.begin() as connection:
+        rescoring.reserve(connection, UUID(ended))
+        answer = client.post(f"/v1/jobs/{ended}/rescore", json={"bundle": "mine"})
+        problem(answer, 503, "temporarily_unavailable")
+        assert int(answer.headers["Retry-After"]) > 0
+    with database.begin() as connection:
+        connection.execute(text("lock table faces in access exclusive mode"))  # after job and images were copied
+        problem(client.post(f"/v1/jobs/{ended}/rescore", json={"bundle": "mine"}), 503, "temporarily_unavailable")
+    assert [rows(connections, table) for table in ("jobs", "images", "faces")] == [1, 3, 1]
+    with client.application.extensions["facemem"].database.connect() as connection:
+        assert connection.execute(text("show statement_timeout")).scalar_one() == "0", "of that transaction only"
+    monkeypatch.undo()
+    assert client.post(f"/v1/jobs/{ended}/rescore", json={"bundle": "mine"}).status_code == 202

@@ -3,6 +3,7 @@
 A scored face is put there as scoring would put it.
 """
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -23,6 +24,7 @@ from services.api.schemas import Explanation as Explained
 from services.api.schemas import FaceResult
 from services.cli.main import cli
 from services.client import ApiError, Facemem
+from shared import wording
 from shared.database.tables import Explanation, Face, Image
 from shared.drawing.caption import ground
 from shared.drawing.ink import RAISING
@@ -212,6 +214,27 @@ def test_the_command_prints_the_words_or_saves_the_page(client: FlaskClient, put
     assert Picture.open(output).width > 1000
     assert missing.exit_code == 1
     assert "There is no face" in missing.stderr
+
+
+def test_the_command_has_an_answer_for_programs(client: FlaskClient, put: Put, tmp_path: Path) -> None:
+    face, output = put(), tmp_path / "face.png"
+    with served(client) as url:
+        told = CliRunner().invoke(cli, ["explain", str(face), "--api", url, "--json", "--output", str(output)])
+    assert told.exit_code == 0, told.output
+    assert json.loads(told.stdout) == client.get(f"/v1/faces/{face}/explanation").get_json()
+    assert output.exists()
+
+
+def test_neither_captions_nor_cards_control_the_terminal(
+    client: FlaskClient, put: Put, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wording, "about", lambda card: "About the score: \x1b]0;owned\x07")
+    face = put("\x1b[2J smile")
+    with served(client) as url:
+        told = CliRunner().invoke(cli, ["explain", str(face), "--api", url])
+    assert told.exit_code == 0, told.output
+    assert "About the score" in told.stdout
+    assert not {"\x1b", "\x07"} & set(told.stdout)
 
 
 def test_the_stored_parts_add_up(client: FlaskClient, put: Put) -> None:

@@ -2,7 +2,9 @@
 
 import random
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
+from threading import Event, Semaphore
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -10,12 +12,15 @@ import numpy as np
 import pytest
 from flask.testing import FlaskClient
 from PIL import Image as Picture
-from sqlalchemy import Engine, insert, select, text, update
+from sqlalchemy import Engine, delete, insert, select, text, update
 
-from services.api import insights
+from services.api import set_findings
 from services.insights.associations import FEWEST
+from services.insights.findings import NOTES
 from shared.database.tables import Explanation, Face, Image, Job
 from shared.jobs.accept import NewImage, NewJob, accept
+from shared.memorability.catalogue import find
+from shared.wording import about
 from tests.integration.api.conftest import problem
 from tests.integration.conftest import DIGEST
 
@@ -91,6 +96,7 @@ def test_words_that_go_with_scores_are_told(client: FlaskClient, database: Engin
     assert (told["state"], told["bundle"]["digest"], told["fewest"]) == ("running", DIGEST, FEWEST)
     assert any("still running" in warning for warning in told["warnings"])
     assert any("not causes" in note for note in told["notes"])
+    assert not any("About the score" in note for note in told["notes"]), "its bundle is not here"
     everything = answer(client, job, all="true")
     assert [each["terms"][0] for each in everything["others"]] in (
         ["long hair", "short hair"],
@@ -148,8 +154,7 @@ def test_captioners_that_are_mixed_are_warned_about(client: FlaskClient, databas
 def test_a_large_job_is_sampled_and_says_so(
     client: FlaskClient, database: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(insights, "MOST_FACES", 50)
-    monkeypatch.setattr(insights, "FETCHED_AT_ONCE", 7)
+    monkeypatch.setattr(set_findings, "MOST_FACES", 50)
     job = filled(database, smiles(120))
     told = answer(client, job)
     assert told["faces"] == {"used": 50, "scored": 120, "photographs": 50}
@@ -220,3 +225,96 @@ def test_a_request_leaves_no_connection_in_use(client: FlaskClient, database: En
     assert ours.pool.checkedout() == 0
     with ours.connect() as connection:
         assert connection.execute(text("show transaction isolation level")).scalar_one() == "read committed"
+
+
+def test_a_sample_has_whole_photographs(client: FlaskClient, database: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = filled(database, [[face(0.5 + i / 100, "Smile."), face(0.4, "Hat."), face(0.3, "Beard.")] for i in range(12)])
+    for most, used in ((10, 9), (11, 9), (12, 12), (36, 36), (40, 36)):
+        monkeypatch.setattr(set_findings, "MOST_FACES", most)
+        told = answer(client, job)
+        assert told["faces"] == {"used": used, "scored": 36, "photographs": used // 3}, most
+        assert told["scores"]["faces"] == used
+
+
+def test_what_a_score_is_comes_from_the_card(client: FlaskClient, database: Engine) -> None:
+    digest = find("compact").digest
+    job = filled(database, [[face(0.5, "smile", bundle=digest)]])
+    with database.begin() as connection:
+        connection.execute(update(Job).where(Job.id == job).values(bundle=digest))
+    first, *others = answer(client, job)["notes"]
+    assert first == about(find("compact").card)
+    assert tuple(others) == NOTES
+
+
+def counted(monkeypatch: pytest.MonkeyPatch, client: FlaskClient) -> list[int]:
+    """A list that gets the number of connections in use each time findings are worked out."""
+    pool, seen, work = client.application.extensions["facemem"].database.pool, [], set_findings._findings
+
+    def working(*arguments: Any) -> Any:
+        seen.append(pool.checkedout())
+        return work(*arguments)
+
+    monkeypatch.setattr(set_findings, "_findings", working)
+    return seen
+
+
+def test_no_connection_is_held_while_findings_are_worked_out(
+    client: FlaskClient, database: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = counted(monkeypatch, client)
+    answer(client, filled(database, smiles()))
+    assert seen == [0]
+
+
+def test_a_job_that_has_ended_is_worked_out_once_and_a_running_one_anew(
+    client: FlaskClient, database: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(set_findings, "MOST_KEPT", 2)
+    seen = counted(monkeypatch, client)
+    first, *more = [filled(database, smiles(12)) for _ in range(3)]
+    running = answer(client, first)
+    answer(client, first)
+    assert len(seen) == 2
+    with database.begin() as connection:
+        connection.execute(update(Job).values(state="completed"))
+    ended = answer(client, first)
+    assert (ended["state"], ended["scores"]) == ("completed", running["scores"])
+    assert not any("still running" in warning for warning in ended["warnings"])
+    assert client.get(ended["links"]["picture"]).status_code == 200
+    assert answer(client, first, all="true")["others"] is not None
+    assert len(seen) == 3
+    for job in more:
+        answer(client, job)
+    answer(client, first)
+    assert len(seen) == 6, "only so many are kept"
+    with database.begin() as connection:
+        connection.execute(delete(Job).where(Job.id == first))
+    problem(client.get(f"/v1/jobs/{first}/insights"), 404, "not_found")
+
+
+def test_few_are_worked_out_at_a_time(client: FlaskClient, database: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = filled(database, smiles(12))
+    work, go_on = set_findings._findings, Event()
+    begun = Semaphore(0)
+
+    def waiting(*arguments: Any) -> Any:
+        begun.release()
+        assert go_on.wait(30)
+        return work(*arguments)
+
+    monkeypatch.setattr(set_findings, "_findings", waiting)
+    app = client.application
+    with ThreadPoolExecutor(set_findings.MOST_AT_ONCE) as threads:
+        asked = [
+            threads.submit(lambda: app.test_client().get(f"/v1/jobs/{job}/insights"))
+            for _ in range(set_findings.MOST_AT_ONCE)
+        ]
+        try:
+            assert all(begun.acquire(timeout=30) for _ in asked)
+            refused = client.get(f"/v1/jobs/{job}/insights/picture")
+            problem(refused, 503, "insights_busy")
+            assert int(refused.headers["Retry-After"]) > 0
+        finally:
+            go_on.set()
+        assert [each.result().status_code for each in asked] == [200] * set_findings.MOST_AT_ONCE
+    answer(client, job)
