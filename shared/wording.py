@@ -4,9 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Protocol, TypeVar
 
 from shared.captions.function_words import FUNCTION_WORDS
-
-# Of a logit; what a face's parts may miss it by before it counts as not explained. Scoring refuses such a face.
-ADDS_UP_WITHIN = 1e-4
+from shared.memorability import ADDS_UP_WITHIN
 
 FLAGS = {
     "small": "the face is small in the photograph",

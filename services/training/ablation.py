@@ -138,7 +138,7 @@ def _held_out(trial: Trial) -> np.ndarray:
 
 
 def _by_ratings(trial: Trial) -> np.ndarray:
-    """One head for each fold, stopped by the next: an ensemble would take an hour."""
+    """One head for each fold, stopped by the next: ensembles would take longer than all other variants together."""
     parts = folds(len(trial.faces), trial.plan.folds, trial.plan.fold_seed)
     stopping = [*parts[1:], parts[0]]
     rows = [np.setdiff1d(all_but(len(trial.faces), part), stop) for part, stop in zip(parts, stopping, strict=True)]

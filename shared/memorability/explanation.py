@@ -6,8 +6,7 @@ import numpy as np
 from torch import Tensor
 
 from shared.errors import ExplanationInexact
-
-TOLERANCE = 1e-4  # of a logit: float32 sums over some 10,000 terms stay well below
+from shared.memorability import ADDS_UP_WITHIN
 
 
 @dataclass(frozen=True)
@@ -32,6 +31,6 @@ def merge(rows: Tensor, word_of_token: Tensor, words: int) -> Tensor:
 def checked(contributions: Tensor, attention: Tensor, constant: float, logit: float) -> Explanation:
     """The explanation, once it was seen to add up to `logit`. Raises ExplanationInexact if it does not."""
     gap = abs(float(contributions.double().sum()) + constant - logit)
-    if not gap <= TOLERANCE:  # so, and not `>`, because nan must be refused too
+    if not gap <= ADDS_UP_WITHIN:  # so, and not `>`, because nan must be refused too
         raise ExplanationInexact(f"the parts of a score miss it by {gap}")
     return Explanation(contributions.float().numpy(), attention.float().numpy(), constant)
