@@ -48,6 +48,7 @@ USER facemem
 CMD ["python", "-m", "services.flower"]
 
 FROM base AS dispatcher
+RUN pip install --constraint constraints.txt ".[dispatcher]"
 COPY shared shared
 COPY workers/__init__.py workers/health.py workers/
 COPY workers/dispatcher workers/dispatcher

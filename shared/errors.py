@@ -91,6 +91,24 @@ class NotFetched(PermanentError):
     code = "not_fetched"
 
 
+class UploadMissing(PermanentError):
+    """There is no such upload for this job, or its file never arrived.
+
+    Upload the file again with POST /v1/uploads and submit it within the time that the answer says.
+    """
+
+    code = "upload_missing"
+
+
+class UploadMismatch(PermanentError):
+    """What was uploaded is not what was announced.
+
+    Size, media type and, where it was given, SHA-256 must be those of the file.
+    """
+
+    code = "upload_mismatch"
+
+
 class CaptionRefused(PermanentError):
     """The captioner would not describe this face.
 

@@ -7,6 +7,10 @@ import structlog
 
 from shared.settings import Settings
 
+# These tell each request with its link: file names of people's photographs are in it, and signatures. What they ask for
+# is not to outlive its job in a log.
+TOO_OPEN = ("httpx", "httpcore", "botocore", "s3transfer", "urllib3")
+
 
 def configure(settings: Settings) -> None:
     """Send structlog's and every library's logs to stderr, as text for people or as JSON for machines."""
@@ -35,6 +39,8 @@ def configure(settings: Settings) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(settings.log_level.upper())
+    for library in TOO_OPEN:
+        logging.getLogger(library).setLevel(max(root.level, logging.WARNING))
     structlog.configure(
         processors=[*before, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),

@@ -8,8 +8,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, HttpUrl, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, HttpUrl, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from shared.errors import SettingsInvalid
 
@@ -44,6 +44,9 @@ class Settings(OllamaSettings):
     broker_url: SecretStr = Field(description="Redis, as redis://:password@host:6379/0")
     storage_url: str = Field(description="s3://bucket, or folder:/absolute/path for one machine")
     s3_endpoint: str | None = Field(None, description="address of an S3-compatible server; unset means AWS")
+    s3_public_endpoint: str | None = Field(
+        None, description="the address by which clients reach it to upload directly; unset: the same"
+    )
     s3_access_key: SecretStr | None = None
     s3_secret_key: SecretStr | None = None
     s3_region: str = "us-east-1"
@@ -52,9 +55,33 @@ class Settings(OllamaSettings):
     api_host: str = "127.0.0.1"
     api_port: int = 8400
     api_processes: Positive = 1
-    max_files_per_job: Positive = Field(10_000, description="images in one submission")
+    keys: Literal["auto", "required", "off"] = Field(
+        "auto", description="whether a request needs a key; auto: unless the API listens to this machine only"
+    )
+    api_names: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="names, with commas between, under which a service without keys may be called"
+    )
+    requests_per_minute: Positive = Field(600, description="with one key")
+    submissions_per_minute: Positive = Field(60, description="with one key: jobs, uploads, and what is scored again")
+    max_stored_bytes: Positive | None = Field(
+        None, description="bytes of images that one tenant may have in storage; unset: no limit"
+    )
+    max_queued_images: Positive | None = Field(
+        None, description="unfinished images that one tenant may have; unset: no limit"
+    )
+    max_images_per_job: Positive = Field(1_000_000, description="images in one submission")
     max_file_bytes: Positive = Field(32 * MIB, description="bytes of one image")
     max_submission_bytes: Positive = Field(2048 * MIB, description="bytes of one submission in all")
+    max_manifest_bytes: Positive = Field(512 * MIB, description="bytes of one manifest")
+    max_unpacked_bytes: Positive = Field(4096 * MIB, description="bytes of an archive's members in all, unpacked")
+    idempotency_hours: Positive = Field(
+        48, description="so long a submission repeated with its Idempotency-Key gets the first one's answer"
+    )
+
+    upload_seconds: Positive = Field(
+        24 * 3600, le=7 * 24 * 3600, description="so long a direct upload may be sent, and then submitted"
+    )
+    uploads_at_once: Positive = Field(1000, description="direct uploads announced in one call")
 
     # Flower, the window on the workers. Off loopback it refuses to start without a password.
     flower_host: str = "127.0.0.1"
@@ -66,6 +93,16 @@ class Settings(OllamaSettings):
     fetch_seconds: Seconds = Field(30, description="for one image, from connecting to the last byte")
     fetch_private_addresses: bool = Field(
         False, description="also fetch from private addresses and http (tests, intranets)"
+    )
+
+    # Webhooks. They go to private addresses and by http where intake does.
+    max_webhooks: Positive = Field(20, description="of one tenant")
+    webhook_seconds: Seconds = Field(15, description="for one delivery, from finding the host to the answer")
+    webhook_kept_days: Positive = Field(30, description="so long deliveries and their attempts can be looked up")
+
+    s3_sources: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="what s3:// links may lead to: s3://bucket/prefix/, with commas between; {tenant} is its name",
     )
 
     # Detection.
@@ -87,6 +124,11 @@ class Settings(OllamaSettings):
     bundle_digest: str | None = Field(None, description="SHA-256 the default bundle must have; another is refused")
     bundles_folder: Path | None = Field(None, description="a folder of bundles beside those that facemem came with")
 
+    # Keeping.
+    retention_days: Positive | None = Field(
+        None, description="so long jobs that name no retention are kept after their end; unset: until they are deleted"
+    )
+
     # Pace. A job holds at most `window_per_job` images between admission and its last stage.
     window_per_job: Positive = 256
     tick_seconds: Seconds = Field(0.2, description="how often the dispatcher looks for work")
@@ -107,6 +149,33 @@ class Settings(OllamaSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     threads: int = Field(0, ge=0, description="compute threads of this process; 0 leaves it to the library")
 
+    @field_validator("s3_sources", mode="before")
+    @classmethod
+    def _sources(cls, places: object) -> object:
+        if not isinstance(places, str):
+            return places
+        return tuple(place.strip() for place in places.split(",") if place.strip())
+
+    @field_validator("s3_sources")
+    @classmethod
+    def _whole_sources(cls, places: tuple[str, ...]) -> tuple[str, ...]:
+        for place in places:
+            if not place.startswith("s3://") or not place.endswith("/") or place.startswith("s3:///"):
+                raise ValueError(f"must be of the form s3://bucket/prefix/, with the last slash, not {place!r}")
+        return places
+
+    @field_validator("max_stored_bytes", "max_queued_images", "retention_days", mode="before")
+    @classmethod
+    def _unlimited(cls, limit: object) -> object:
+        return None if limit == "" else limit  # compose cannot leave a variable out
+
+    @field_validator("api_names", mode="before")
+    @classmethod
+    def _split(cls, names: object) -> object:
+        if not isinstance(names, str):
+            return names
+        return tuple(name.strip().lower() for name in names.split(",") if name.strip())
+
 
 class LocalSettings(BaseSettings):
     """What a machine that runs everything by itself needs to know. Unset addresses mean: start our own server."""
@@ -115,6 +184,7 @@ class LocalSettings(BaseSettings):
 
     home: Path = Field(Path.home() / ".local/share/facemem", description="folder that keeps the data between runs")
     api_url: str | None = Field(None, description="a facemem that runs elsewhere, for the commands that talk to one")
+    api_key: SecretStr | None = Field(None, description="the key to present there, where one is asked for")
     database_url: SecretStr | None = None
     broker_url: SecretStr | None = None
     storage_url: str | None = None

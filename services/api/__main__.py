@@ -1,18 +1,26 @@
 """`python -m services.api`: serve the API."""
 
+import structlog
 from granian import Granian
 from granian.constants import Interfaces
 
+from services.api.authentication import keys_required, listens_here_only
+from shared import logs
 from shared.entry import run
 from shared.settings import settings
 
-# Requests wait for Postgres and storage rather than compute.
-THREADS = 16
+log = structlog.get_logger()
+
+# Requests wait for Postgres and storage rather than compute; of these, some wait for jobs (`watch.MOST_AT_ONCE`).
+THREADS = 64
 
 
 def main() -> None:
     """Serve until told to stop."""
     configured = settings()
+    logs.configure(configured)
+    if not keys_required(configured) and not listens_here_only(configured):
+        log.warning("open_to_the_network", keys=configured.keys, host=configured.api_host)
     Granian(
         "services.api.factory:from_environment",
         factory=True,

@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 from functools import partial
 
-from sqlalchemy.orm import Session
-
+from services.api import owned
+from services.api.face_results import explanation, matrix
 from services.api.parts import parts
-from services.api.results import explanation, matrix
 from services.api.schemas import Word
 from services.api.status import about_scores
 from shared.database.tables import Face, Image
@@ -27,7 +26,7 @@ def shown(face_id: int) -> Shown:
 
     Storage is read after the session has ended, as for every picture.
     """
-    with Session(parts().database) as session:
+    with parts().session() as session:
         why = explanation(session, face_id)
         face = session.get_one(Face, face_id)
         image = session.get_one(Image, face.image_id)
@@ -43,7 +42,7 @@ def shown(face_id: int) -> Shown:
             percentile=face.percentile or 0.0,
             flags=list(face.flags),
         )
-        key, digest, name = face.crop_key, face.bundle or "", image.name
+        key, digest, name = owned.crop_key(session, face_id), face.bundle or "", image.name
     bundle = f"bundle {parts().bundle_name(digest) or 'unknown'} {digest[:8]}"
     title = f"Face {face_id} · {bundle} · {name}"
     return Shown(drawn_with(parts().objects.get(key)), title, about_scores(digest))

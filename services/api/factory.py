@@ -2,10 +2,38 @@
 
 from flask import redirect
 from flask.json.provider import DefaultJSONProvider
-from flask_openapi3 import Info, OpenAPI
+from flask_openapi3 import Info
 
-from services.api import health, insights, jobs, models, pictures, problems, results
+from services.api import (
+    audit,
+    authentication,
+    bodies,
+    compare,
+    control,
+    deletions,
+    deliveries,
+    export,
+    faces,
+    health,
+    insights,
+    jobs,
+    limits,
+    models,
+    pictures,
+    problems,
+    rate_limits,
+    rescore,
+    results,
+    submit,
+    uploads,
+    watch,
+    webhooks,
+    what_if,
+)
+from services.api.document import Api
+from services.api.keys import endpoints as keys
 from services.api.parts import Parts
+from services.api.places import Places
 from services.api.set_findings import SetFindings
 from shared import logs
 from shared.database.session import connect
@@ -25,17 +53,19 @@ class _InOrder(DefaultJSONProvider):
     sort_keys = False
 
 
-def create_app(configured: Settings) -> OpenAPI:
+def create_app(configured: Settings) -> Api:
     """The API with the parts that the settings name. Connects to nothing before the first request."""
-    app = OpenAPI(
+    app = Api(
         "facemem",
         info=Info(title="facemem", version="1", description=ABOUT),
         security_schemes={},
         doc_prefix="/docs",
+        static_folder=None,
         validation_error_status=422,
         validation_error_model=problems.Problem,
         validation_error_callback=problems.invalid,
     )
+    app.keys_optional = not authentication.keys_required(configured)
     app.config["MAX_CONTENT_LENGTH"] = configured.max_submission_bytes
     app.json = _InOrder(app)
     catalogue = Catalogue(configured.bundle, configured.bundles_folder)
@@ -48,8 +78,36 @@ def create_app(configured: Settings) -> OpenAPI:
         active.digest,
         {active.digest: active.name},
     )
-    app.extensions["facemem_findings"] = SetFindings()
-    for part in (jobs, results, insights, pictures, models, health):
+    findings = app.extensions["facemem_findings"] = SetFindings()
+    app.before_request(findings.drop_old)
+    app.extensions["facemem_exports"] = Places(export.MOST_AT_ONCE)
+    app.extensions["facemem_watchers"] = Places(watch.MOST_AT_ONCE)
+    authentication.register(app)
+    rate_limits.register(app, configured)
+    bodies.register(app)
+    for part in (
+        submit,
+        uploads,
+        limits,
+        jobs,
+        watch,
+        control,
+        rescore,
+        results,
+        faces,
+        what_if,
+        export,
+        insights,
+        compare,
+        pictures,
+        models,
+        keys,
+        webhooks,
+        deliveries,
+        deletions,
+        audit,
+        health,
+    ):
         app.register_api(part.api)
     app.add_url_rule("/openapi.json", "openapi_json", lambda: app.api_doc)
     app.add_url_rule("/", "front", lambda: redirect("/docs/swagger"))
@@ -57,7 +115,7 @@ def create_app(configured: Settings) -> OpenAPI:
     return app
 
 
-def from_environment() -> OpenAPI:
+def from_environment() -> Api:
     """What the server calls in each of its processes."""
     configured = settings()
     logs.configure(configured)

@@ -7,9 +7,9 @@ from uuid import UUID
 from flask import Response, current_app, send_file, url_for
 from flask_openapi3 import APIBlueprint, Tag
 
-from services.api import insight_schemas as schemas
 from services.api.problems import Problem
 from services.api.schemas import JobPath
+from services.api.schemas import insights as schemas
 from services.api.set_findings import SetFindings
 from services.api.status import about_scores, bundle_name
 from services.insights.associations import FEWEST
@@ -93,7 +93,7 @@ def _answer(job: Job, findings: Findings, everything: bool) -> schemas.Insights:
         links={
             "self": url_for("insights.show", job_id=job.id),
             "picture": url_for("insights.picture", job_id=job.id),
-            "job": url_for("jobs.show", job_id=job.id),
+            "job": url_for("watch.show", job_id=job.id),
         },
     )
 

@@ -1,12 +1,16 @@
 """What the API works with, kept by the app that was built with it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import monotonic
 
 import structlog
 from flask import current_app
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.orm import Session
 
+from services.api.caller import caller
 from services.api.problems import AmbiguousBundle, DamagedBundle, UnknownBundle
 from shared.errors import BundleInvalid
 from shared.memorability.catalogue import DIGITS, BundleFacts, Catalogue, listed
@@ -31,6 +35,26 @@ class Parts:
     bundle: str
     bundle_names: dict[str, str]
     bundle_misses: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def session(self, *, as_of_one_moment: bool = False, tenant: str | None = None) -> Iterator[Session]:
+        """A session that sees the rows of the caller's tenant only, whatever it asks for; one transaction. What goes on
+        when the request has been left names the `tenant`.
+
+        With `as_of_one_moment` all its queries see the same state. Nothing is committed at its end: use `writing` to
+        change something.
+        """
+        options = {"isolation_level": "REPEATABLE READ"} if as_of_one_moment else {}
+        with Session(self.database) as session:
+            _bind(session.connection(execution_options=options), tenant or caller().tenant)
+            yield session
+
+    @contextmanager
+    def writing(self) -> Iterator[Session]:
+        """The same, committed at its end, unless that is an error."""
+        with Session(self.database) as session, session.begin():
+            _bind(session.connection(), caller().tenant)
+            yield session
 
     def bundle_name(self, digest: str) -> str | None:
         """The name of a bundle, or None if it is not here. A name never changes: the digest pins it."""
@@ -76,3 +100,9 @@ class Parts:
 def parts() -> Parts:
     """The parts of the app that serves the current request."""
     return current_app.extensions["facemem"]
+
+
+def _bind(connection: Connection, tenant: str) -> None:
+    """Until the transaction ends, row-level security shows this tenant's rows only."""
+    connection.execute(text("set local role facemem_tenant"))
+    connection.execute(text("select set_config('facemem.tenant', :tenant, true)"), {"tenant": tenant})

@@ -1,10 +1,12 @@
 """Errors as RFC 9457 problem documents. `code` is stable; `detail` is for people and says what to do."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any
 
 import structlog
-from flask import Flask, Response, jsonify, make_response
+from flask import Flask, Response, jsonify, make_response, request
 from flask_openapi3 import OpenAPI
 from pydantic import BaseModel, Field, ValidationError
 from sqlalchemy.exc import OperationalError as DatabaseError
@@ -37,6 +39,7 @@ class RequestError(FacememError):
 
     code = "bad_request"
     status = HTTPStatus.BAD_REQUEST
+    headers: Mapping[str, str] = MappingProxyType({})
 
     def __init__(self, detail: str | None = None, *, limit: str | None = None, maximum: int | None = None) -> None:
         super().__init__(detail)
@@ -128,7 +131,7 @@ class InvalidSubmission(RequestError):
 
 
 class UnsupportedMedia(RequestError):
-    """Send images as multipart/form-data, or links as application/json."""
+    """Send files as multipart/form-data or in a zip or tar, or name them in JSON, JSON lines or CSV."""
 
     code = "unsupported_media_type"
     status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
@@ -147,6 +150,13 @@ def _problem(status: int, code: str, detail: str, **more: Any) -> Response:
     return response(Problem(title=HTTPStatus(status).phrase, status=status, code=code, detail=detail, **more))
 
 
+def refusal(error: RequestError) -> Response:
+    """The answer to a request that cannot be fulfilled."""
+    answer = _problem(error.status, error.code, error.detail, limit=error.limit, maximum=error.maximum)
+    answer.headers.update(error.headers)
+    return answer
+
+
 def invalid(error: ValidationError) -> Response:
     """The answer to a request whose fields do not fit."""
     errors = [{"field": ".".join(map(str, each["loc"])), "error": each["msg"]} for each in error.errors()]
@@ -159,7 +169,7 @@ def register(app: OpenAPI | Flask) -> None:
 
     @app.errorhandler(RequestError)
     def refused(error: RequestError) -> Response:
-        return _problem(error.status, error.code, error.detail, limit=error.limit, maximum=error.maximum)
+        return refusal(error)
 
     @app.errorhandler(ValidationError)
     def not_valid(error: ValidationError) -> Response:
@@ -167,9 +177,11 @@ def register(app: OpenAPI | Flask) -> None:
 
     @app.errorhandler(RequestEntityTooLarge)
     def too_large(error: RequestEntityTooLarge) -> Response:
-        maximum = app.config["MAX_CONTENT_LENGTH"]
-        detail = f"A submission may have {maximum:,} bytes in all; split it into several jobs."
-        return _problem(error.code or 413, "limit_exceeded", detail, limit="max_submission_bytes", maximum=maximum)
+        maximum, most = request.max_content_length or 0, app.config["MAX_CONTENT_LENGTH"]
+        if maximum != most:
+            return _problem(413, "limit_exceeded", f"The body of this request may have {maximum:,} bytes.")
+        detail = f"A submission may have {most:,} bytes in all; split it into several jobs."
+        return _problem(413, "limit_exceeded", detail, limit="max_submission_bytes", maximum=most)
 
     @app.errorhandler(HTTPException)
     def http(error: HTTPException) -> Response:

@@ -8,25 +8,27 @@ import json
 from collections import Counter, OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
 from itertools import groupby
 from operator import attrgetter
 from threading import BoundedSemaphore, Lock
+from time import monotonic
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import BigInteger, Row, Select, Text, any_, cast, func, literal, select
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.orm import Session
 
+from services.api import owned
 from services.api.parts import parts
-from services.api.problems import InsightsBusy, NotFound
+from services.api.problems import InsightsBusy
 from services.insights.associations import associations
 from services.insights.findings import Findings
 from services.insights.scores import distribution
 from services.insights.tally import FaceTerms, Tally
 from services.insights.terms import Weight, terms_of
 from shared.database.tables import Explanation, Face, Image, Job
-from shared.jobs.states import JobState
 
 # More would make intervals a little narrower and everybody wait: a thousand faces take about half a second of a core.
 MOST_FACES = 5_000
@@ -34,32 +36,52 @@ SEED = 1  # of the hash that chooses photographs
 # In each process. The work is on a core of the process that also answers everybody else.
 MOST_AT_ONCE = 2
 MOST_KEPT = 16  # findings of ended jobs; some megabytes each at most
+# So long another process may tell what an image added that was deleted.
+KEPT_SECONDS = 60
 _RANDOM = func.hashint8extended(Face.image_id, SEED)
 _IDS = ARRAY(BigInteger)
 
 
+@dataclass(frozen=True)
+class _Kept:
+    """Findings, of which end of the job, and since when they are kept."""
+
+    findings: Findings
+    finished_at: datetime | None
+    at: float
+
+
 class SetFindings:
-    """The findings of jobs: few are worked out at a time, and those of ended jobs, which cannot change, are kept."""
+    """The findings of jobs: few are worked out at a time, and those of ended jobs are kept for a while.
+
+    They change only by a retry, which ends the job anew, and where an image is deleted: the process that does it
+    forgets them, the others soon.
+    """
 
     def __init__(self) -> None:
         self._places = BoundedSemaphore(MOST_AT_ONCE)
-        self._kept: OrderedDict[UUID, Findings] = OrderedDict()
+        self._kept: OrderedDict[UUID, _Kept] = OrderedDict()
         self._lock = Lock()
 
     def of(self, job_id: UUID) -> tuple[Job, Findings]:
         """A job and what its faces show, all as of one moment. Raises NotFound and InsightsBusy."""
-        with Session(parts().database) as session:
-            job = _job(session, job_id)
+        with parts().session() as session:
+            job = owned.job(session, job_id)
             session.expunge(job)
-        found = self._recall(job_id)
+        found = self._recall(job)
         if found is not None:
             return job, found
         with self._place():
             job, scored, chosen, rows = _read(job_id)
             found = _findings(scored, chosen, rows)
-        if job.state != JobState.RUNNING:
-            self._keep(job_id, found)
+        if job.finished_at is not None:
+            self._keep(job, found)
         return job, found
+
+    def forget(self, job_id: UUID) -> None:
+        """Drop what is kept of a job, because something of it was deleted."""
+        with self._lock:
+            self._kept.pop(job_id, None)
 
     @contextmanager
     def _place(self) -> Iterator[None]:
@@ -70,24 +92,24 @@ class SetFindings:
         finally:
             self._places.release()
 
-    def _recall(self, job_id: UUID) -> Findings | None:
+    def drop_old(self) -> None:
+        """Forget what is kept for longer than that. Words of captions are personal, and their job may be deleted."""
+        oldest = monotonic() - KEPT_SECONDS
         with self._lock:
-            if job_id in self._kept:
-                self._kept.move_to_end(job_id)
-            return self._kept.get(job_id)
+            for job_id in [job_id for job_id, kept in self._kept.items() if kept.at < oldest]:
+                del self._kept[job_id]
 
-    def _keep(self, job_id: UUID, found: Findings) -> None:
+    def _recall(self, job: Job) -> Findings | None:
+        self.drop_old()
         with self._lock:
-            self._kept[job_id] = found
+            kept = self._kept.get(job.id)
+            return kept.findings if kept and kept.finished_at == job.finished_at else None
+
+    def _keep(self, job: Job, found: Findings) -> None:
+        with self._lock:
+            self._kept[job.id] = _Kept(found, job.finished_at, monotonic())
             while len(self._kept) > MOST_KEPT:
                 self._kept.popitem(last=False)
-
-
-def _job(session: Session, job_id: UUID) -> Job:
-    job = session.get(Job, job_id)
-    if job is None:
-        raise NotFound(f"There is no job {job_id}.")
-    return job
 
 
 def _read(job_id: UUID) -> tuple[Job, int, dict[int, float], Sequence[Row[Any]]]:
@@ -95,9 +117,8 @@ def _read(job_id: UUID) -> tuple[Job, int, dict[int, float], Sequence[Row[Any]]]
 
     Connections are few: this one is given back before any of it is looked at.
     """
-    with Session(parts().database) as session:
-        session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
-        job = _job(session, job_id)
+    with parts().session(as_of_one_moment=True) as session:
+        job = owned.job(session, job_id)
         scored = session.scalar(_scored(job).with_only_columns(func.count())) or 0
         chosen = _whole_photographs(session.execute(_sample(job)).all())
         rows = session.execute(_rows(list(chosen))).all()

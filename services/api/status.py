@@ -1,66 +1,41 @@
-"""How far a job is, from its counters: the same cost for ten images as for a million."""
+"""The status of jobs, from their counters: the same cost for ten images as for a million."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from hashlib import sha256
+from typing import Any
 from uuid import UUID
 
 from flask import url_for
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from services.api import owned
 from services.api.parts import parts
-from services.api.problems import NotFound
+from services.api.progress import Counts, seconds_left
 from services.api.schemas import BundleName, JobStatus, StageProgress
 from shared.database.tables import Job, JobCount
 from shared.errors import BundleInvalid
-from shared.jobs.states import FINAL, ImageState, JobState, Stage
+from shared.jobs import pace
+from shared.jobs.pace import Pace
+from shared.jobs.states import OPEN, ImageState, JobState, Priority, Stage
 from shared.wording import about
 
-
-@dataclass(frozen=True)
-class Counts:
-    """A job's counters. In a job that scores the faces of another again, described images begin at embedding."""
-
-    images: dict[tuple[Stage, ImageState], int]
-    rescored: bool = False
-
-    @property
-    def total(self) -> int:
-        return sum(self.images.values())
-
-    def in_state(self, state: ImageState) -> int:
-        return sum(number for (_, there), number in self.images.items() if there == state)
-
-    def stage(self, stage: Stage) -> StageProgress:
-        """Where the images are with respect to one stage."""
-        running = self.images.get((stage, ImageState.RUNNING), 0)
-        waiting = self.images.get((stage, ImageState.READY), 0) + self.images.get((stage, ImageState.DISPATCHED), 0)
-        journey = list(Stage)
-        passed = sum(
-            number
-            for (there, state), number in self.images.items()
-            if journey.index(there) > journey.index(stage) or (there == stage and state in FINAL)
-        )
-        return StageProgress(stage=stage, waiting=waiting, running=running, passed=passed)
-
-    @property
-    def progress(self) -> float:
-        """The share of all stages of all images that is done; 1 if there is nothing to do.
-
-        An ended image has nothing left to do. Intake does not count: uploads have it behind them from the start, and
-        would begin at a fifth. Neither does an image that a rescored job has only as the source left it: to count as
-        done what was never begun would make the rest look quick.
-        """
-        journey = list(Stage)
-        begin = journey.index(Stage.EMBEDDING if self.rescored else Stage.DETECTION)
-        whole = len(journey) - begin
-        done = todo = 0
-        for (stage, state), number in self.images.items():
-            behind = journey.index(stage) - begin
-            if self.rescored and behind < 0:
-                continue
-            done += number * (whole if state in FINAL else max(behind, 0))
-            todo += number * whole
-        return done / todo if todo else 1.0
+# Operations of a job, by the names that clients find their links under.
+LINKS = {
+    "self": "watch.show",
+    "events": "watch.events",
+    "results": "results.page",
+    "faces": "faces.listed",
+    "export": "export.export",
+    "insights": "insights.show",
+    "pause": "control.pause",
+    "resume": "control.resume",
+    "cancel": "control.cancel",
+    "retry": "control.retry",
+    "rescore": "rescore.rescore_job",
+}
+# What changes by itself while nothing happens.
+FLEETING: dict[str, Any] = {"rate": True, "estimate_seconds": True, "stages": {"__all__": {"rate"}}}
 
 
 def bundle_name(digest: str) -> BundleName:
@@ -78,45 +53,73 @@ def about_scores(digest: str) -> str:
 
 def job_status(session: Session, job_id: UUID) -> JobStatus:
     """A job's status. Raises NotFound."""
-    found = session.execute(
-        select(Job, func.extract("epoch", func.now() - Job.created_at).label("age")).where(Job.id == job_id)
-    ).one_or_none()
-    if found is None:
-        raise NotFound(f"There is no job {job_id}.")
-    job, age = found
-    rows = session.execute(select(JobCount.stage, JobCount.state, JobCount.images).where(JobCount.job_id == job_id))
-    counts = Counts(
-        {(Stage(row.stage), ImageState(row.state)): row.images for row in rows if row.images},
-        rescored=job.rescored_from is not None,
+    return statuses(session, [owned.job(session, job_id)])[0]
+
+
+def statuses(session: Session, jobs: Sequence[Job]) -> list[JobStatus]:
+    """The status of each of these jobs."""
+    ids = [job.id for job in jobs]
+    counted: dict[UUID, dict[tuple[Stage, ImageState], int]] = {job_id: {} for job_id in ids}
+    rows = session.execute(
+        select(JobCount.job_id, JobCount.stage, JobCount.state, JobCount.images).where(
+            JobCount.job_id.in_(ids), JobCount.images > 0
+        )
     )
-    again = session.scalars(select(Job.id).where(Job.rescored_from == job_id).order_by(Job.created_at))
+    for row in rows:
+        counted[row.job_id][Stage(row.stage), ImageState(row.state)] = row.images
+    again: dict[UUID | None, list[UUID]] = {}
+    jobs_again = select(Job.rescored_from, Job.id).where(Job.rescored_from.in_(ids), ~Job.what_if)
+    for source, job_id in session.execute(jobs_again.order_by(Job.created_at)):
+        again.setdefault(source, []).append(job_id)
+    running = [job.id for job in jobs if job.state == JobState.RUNNING]
+    paces = pace.of_jobs(session, running) if running else {}
+    return [
+        _status(job, Counts(counted[job.id], job.rescored_from is not None), paces.get(job.id), again.get(job.id, []))
+        for job in jobs
+    ]
+
+
+def etag(status: JobStatus) -> str:
+    """A tag that two answers share if nothing has happened to the job between them."""
+    return sha256(status.model_dump_json(exclude=FLEETING).encode()).hexdigest()[:32]
+
+
+def _status(job: Job, counts: Counts, lately: Pace | None, again: list[UUID]) -> JobStatus:
+    rates = lately.passed if lately else {}
+    open_now = job.state in OPEN
     return JobStatus(
         id=job.id,
         name=job.name,
         metadata=job.client_metadata,
+        labels=job.labels,
         state=JobState(job.state),
+        priority=Priority(job.priority),
         captioner=job.captioner,
         bundle=bundle_name(job.bundle),
         images=counts.total,
         counts={state: counts.in_state(state) for state in ImageState},
-        stages=[counts.stage(stage) for stage in Stage],
+        stages=[_stage(counts, stage, rates.get(stage)) for stage in Stage],
         progress=round(counts.progress, 4),
-        estimate_seconds=_estimate(job, float(age), counts.progress),
+        rate=round(lately.ended, 3) if lately and lately.ended else None,
+        estimate_seconds=seconds_left(counts, rates) if open_now else 0.0,
         created_at=job.created_at,
         finished_at=job.finished_at,
+        deadline=job.deadline,
+        retention_seconds=job.retention_seconds,
+        expires_at=job.expires_at,
+        scores_only=job.scores_only,
+        what_if=job.what_if,
         rescored_from=job.rescored_from,
-        rescored_as=list(again),
-        links={
-            "self": url_for("jobs.show", job_id=job_id),
-            "results": url_for("results.page", job_id=job_id),
-            "cancel": url_for("jobs.cancel", job_id=job_id),
-            "rescore": url_for("jobs.rescore_job", job_id=job_id),
-        },
+        rescored_as=again,
+        links={name: url_for(operation, job_id=job.id) for name, operation in LINKS.items()},
     )
 
 
-def _estimate(job: Job, age: float, progress: float) -> float | None:
-    """Seconds until the end at the pace so far: 0 when it has ended, None while nothing is done yet."""
-    if job.finished_at is not None:
-        return 0.0
-    return round(age * (1 - progress) / progress, 1) if progress else None
+def _stage(counts: Counts, stage: Stage, rate: float | None) -> StageProgress:
+    return StageProgress(
+        stage=stage,
+        waiting=counts.waiting(stage),
+        running=counts.running(stage),
+        passed=counts.passed(stage),
+        rate=round(rate, 3) if rate else None,
+    )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from services.cli.options import Service
 from services.cli.parts import Parts
 from services.client import Facemem
 from services.local.folder import running
@@ -32,38 +33,44 @@ def local_settings(home: Path | None) -> LocalSettings:
 
 
 @contextmanager
-def connected(home: Path | None, api: str | None) -> Iterator[Facemem]:
-    """The facemem that runs at `api`, or where the settings say, or on the data folder. Raises NotRunning."""
-    url = _address(home, api)
+def connected(service: Service) -> Iterator[Facemem]:
+    """The facemem that was named, or where the settings say, or on the data folder. Raises NotRunning."""
+    url = _address(service.home, service.api)
     if url is None:
-        raise NotRunning(f"facemem is not running on {local_settings(home).home}.")
-    with Facemem(url) as facemem:
+        raise NotRunning(f"facemem is not running on {local_settings(service.home).home}.")
+    with Facemem(url, _key(service)) as facemem:
         yield facemem
 
 
 @contextmanager
-def started_if_needed(home: Path | None, api: str | None, console: Console) -> Iterator[Facemem]:
+def started_if_needed(service: Service, console: Console) -> Iterator[Facemem]:
     """The same; but where none runs on the data folder, one that is started for this block and stopped at its end."""
-    url = _address(home, api)
+    url = _address(service.home, service.api)
     if url is not None:
-        with Facemem(url) as facemem:
+        with Facemem(url, _key(service)) as facemem:
             yield facemem
         return
-    with started(local_settings(home), console) as facemem:
+    with started(local_settings(service.home), console, _key(service)) as facemem:
         yield facemem
 
 
 @contextmanager
-def started(local: LocalSettings, console: Console) -> Iterator[Facemem]:
+def started(local: LocalSettings, console: Console, key: str | None = None) -> Iterator[Facemem]:
     """A facemem that is started for this block and stopped at its end. Raises FolderInUse and StartFailed."""
     with (
         Parts(console) as parts,
         local_system(local, report=parts.report) as system,
-        Facemem(system.api_url) as facemem,
+        Facemem(system.api_url, key) as facemem,
     ):
         parts.ready()
         yield facemem
         parts.stopping()
+
+
+def _key(service: Service) -> str | None:
+    """A key that was typed comes before that of the settings."""
+    kept = local_settings(service.home).api_key
+    return service.key or (None if kept is None else kept.get_secret_value())
 
 
 def _address(home: Path | None, api: str | None) -> str | None:

@@ -58,10 +58,10 @@ def demo(output: Path) -> None:
         with Display(console) as display:
             journey = Journey(facemem, files, display, relative_to=photos)
             journey.score(captioner="describer", name=JOB_NAME)
-        told = about(facemem.models(), journey.jobs[0].bundle.digest)
+        told = about(facemem.models(), journey.job.bundle.digest)
         results().print(results_table(journey.results()))
         results().print(told, markup=False)
         sheet = output / "contact-sheet.png"
-        write_sheet(sheet, facemem, journey.jobs, journey.results(), JOB_NAME, told)
+        write_sheet(sheet, facemem, journey.job, journey.results(), JOB_NAME, told)
     shutil.rmtree(home)  # kept when something went wrong, for its logs
     results().print(f"\nContact sheet: {sheet}\nYour own:      facemem score FOLDER", markup=False, soft_wrap=True)

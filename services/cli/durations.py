@@ -1,6 +1,28 @@
-"""Spans of time for people."""
+"""Spans of time: as people type them, and as they like to read them."""
+
+import re
+
+import rich_click as click
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
+UNITS = {"": 1, "s": 1, "m": MINUTE, "h": HOUR, "d": DAY}
+TYPED = re.compile(r"(\d{1,9})\s*([smhd]?)")
+
+
+class Span(click.ParamType):
+    """A span of time as it is typed, in seconds: `90`, `90s`, `30m`, `12h`, `2d`."""
+
+    name = "time"
+
+    def convert(self, value: str | int, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The seconds. Fails where it is nothing of that kind."""
+        typed = TYPED.fullmatch(str(value).strip().lower())
+        if typed is None or int(typed[1]) == 0:
+            self.fail(f"'{value}' is no time; say 90s, 30m, 12h or 2d.", param, ctx)
+        return int(typed[1]) * UNITS[typed[2]]
+
+
+SPAN = Span()
 
 
 def span(seconds: float) -> str:

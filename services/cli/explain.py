@@ -17,9 +17,8 @@ from services.cli import options
     help="Save the explanation as one page and print no table.",
 )
 @click.option("--json", "as_json", is_flag=True, help="The answer of the API, as one JSON object; no table.")
-@options.home
-@options.api
-def explain(face_id: int, output: Path | None, as_json: bool, home: Path | None, api: str | None) -> None:
+@options.service
+def explain(face_id: int, output: Path | None, as_json: bool, service: options.Service) -> None:
     """Show what made the score of a face.
 
     FACE_ID is the column `id` of the results, and `face_id` in their JSON and CSV.
@@ -38,7 +37,7 @@ def explain(face_id: int, output: Path | None, as_json: bool, home: Path | None,
     from services.client.wording import about
 
     console = notes()
-    with started_if_needed(home, api, console) as facemem:
+    with started_if_needed(service, console) as facemem:
         face = facemem.face(face_id)
         if output is not None:
             picture = facemem.explanation_picture(face)

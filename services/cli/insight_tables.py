@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from services.api.insight_schemas import Association, Insights
+from services.api.schemas.insights import Association, Insights
 from services.cli.terminal import plain
 
 

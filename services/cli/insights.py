@@ -19,11 +19,8 @@ from services.cli import options
     metavar="FILE",
     help="Also write the picture of it to this PNG file.",
 )
-@options.home
-@options.api
-def insights(
-    job: UUID, everything: bool, as_json: bool, picture: Path | None, home: Path | None, api: str | None
-) -> None:
+@options.service
+def insights(job: UUID, everything: bool, as_json: bool, picture: Path | None, service: options.Service) -> None:
     """Show which words and attributes of the captions go with high and low scores of a job, also while it runs.
 
     If no facemem runs on the data folder, one is started for the occasion.
@@ -37,7 +34,7 @@ def insights(
     from services.cli.insight_tables import insights_view
 
     console = terminal.notes()
-    with started_if_needed(home, api, console) as facemem:
+    with started_if_needed(service, console) as facemem:
         found = facemem.insights(job, everything=everything)
         if as_json:
             sys.stdout.write(found.model_dump_json() + "\n")

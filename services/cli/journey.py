@@ -1,27 +1,20 @@
-"""Many images from the disk to their results, in as many jobs as it takes."""
+"""Images from the disk to their results, as one job."""
 
 from collections.abc import Iterator, Sequence
-from itertools import zip_longest
 from pathlib import Path
-from uuid import UUID
+from typing import Unpack
+from uuid import uuid4
 
-from services.api.schemas import BundleName, ImageResult, JobStatus
-from services.cli.gather import portions, shown
+from services.api.schemas import ImageResult, JobStatus
 from services.cli.progress import Display
 from services.client import Facemem
-from shared.errors import FacememError
+from services.client.options import Options
 from shared.jobs.states import FINAL
 
-WATCH_SECONDS = 0.25
-
-
-class MixedBundles(FacememError):
-    """These jobs are scored with different bundles, whose scores cannot stand in one table.
-
-    Look at them one by one with `facemem results`, or score them with the same bundle: `facemem rescore`.
-    """
-
-    code = "mixed_bundles"
+# So many go in one request. More go straight into storage, several at a time, and an interruption costs no more than
+# what was on its way.
+MOST_FILES = 100
+MOST_BYTES = 256 * 1024 * 1024
 
 
 class Journey:
@@ -30,89 +23,63 @@ class Journey:
     def __init__(self, facemem: Facemem, files: Sequence[Path], display: Display, relative_to: Path | None = None):
         """Images are named by their paths as typed, below `relative_to` if given."""
         self._facemem = facemem
-        self._portions = portions(files)
+        self._files = files
         self._display = display
         self._relative_to = relative_to
-        self.jobs: list[JobStatus] = []
+        self.job: JobStatus
 
-    def submit(self, *, captioner: str, name: str | None, bundle: str | None = None) -> Iterator[JobStatus]:
-        """Sends all files. Yields each job once it is safe. All have the same bundle, even if the service's changes."""
-        step = self._display.upload(sum(file.stat().st_size for portion in self._portions for file in portion))
-        for portion in self._portions:
-            job = self._facemem.submit(
-                portion, relative_to=self._relative_to, name=name, captioner=captioner, bundle=bundle, on_upload=step
-            )
-            bundle = job.bundle.digest
-            self.jobs.append(job)
-            self._display.note(f"Submitted {job.images:,} images as job {job.id}.")
-            yield job
+    def submit(self, key: str | None = None, **options: Unpack[Options]) -> JobStatus:
+        """Sends all files; when it returns, the job is safe. Without a `key`, the same files with the same options are
+        the same job, if they are many.
+        """
+        total = sum(file.stat().st_size for file in self._files)
+        few = len(self._files) <= MOST_FILES and total <= MOST_BYTES
+        submit = self._facemem.submit if few else self._facemem.submit_directly
+        self.job = submit(
+            self._files,
+            relative_to=self._relative_to,
+            idempotency_key=key,
+            on_upload=self._display.upload(total),
+            **options,
+        )
+        self._display.note(f"Submitted {self.job.images:,} images as job {self.job.id}.")
+        return self.job
 
     def watch(self) -> None:
-        """Returns when all jobs have ended."""
-        self.jobs = watched(self._facemem, self.jobs, self._display)
+        """Returns when the job has ended."""
+        self.job = watched(self._facemem, self.job, self._display)
 
-    def score(self, *, captioner: str, name: str | None, bundle: str | None = None) -> None:
-        """Submits and watches. Ctrl-C cancels what was submitted."""
+    def score(self, **options: Unpack[Options]) -> None:
+        """Submits as a new job and watches. Ctrl-C cancels what was submitted."""
+        self.submit(str(uuid4()), **options)
         try:
-            for _ in self.submit(captioner=captioner, name=name, bundle=bundle):
-                pass
             self.watch()
         except KeyboardInterrupt:
-            self._cancel()
+            self._facemem.cancel(self.job.id)
+            self._display.note(f"Cancelled job {self.job.id}; images that were finished keep their results.")
             raise
 
     def results(self) -> Iterator[ImageResult]:
-        """All images in the order of their files. Raises MixedBundles."""
-        one_bundle(self.jobs)
-        for job, portion in zip(self.jobs, self._portions, strict=True):
-            for image in self._facemem.results(job.id):
-                # The service cuts long names off.
-                path = portion[image.position]
-                name = path.relative_to(self._relative_to) if self._relative_to else path
-                yield image.model_copy(update={"image": shown(name)})
-
-    def _cancel(self) -> None:
-        for job in self.jobs:
-            self._facemem.cancel(job.id)
-            self._display.note(f"Cancelled job {job.id}; images that were finished keep their results.")
+        """All images in the order of their files."""
+        return self._facemem.results(self.job.id)
 
 
-def watched(facemem: Facemem, jobs: Sequence[JobStatus], display: Display) -> list[JobStatus]:
-    """Shows these jobs until all have ended; returns how they ended."""
-    ended = list(jobs)
-    for ended in _together(facemem, [job.id for job in jobs]):
-        display.show(ended)
-    last = max(job.finished_at or job.created_at for job in ended)
-    took = (last - ended[0].created_at).total_seconds()
-    display.note(f"Done in {took:.1f} s: {tally(ended)}.")
-    return ended
+def watched(facemem: Facemem, job: JobStatus, display: Display) -> JobStatus:
+    """Shows a job until it has ended; returns how it ended."""
+    now = job
+    for now in facemem.watch(job.id):
+        display.show(now)
+    took = ((now.finished_at or now.created_at) - now.created_at).total_seconds()
+    display.note(f"Done in {took:.1f} s: {tally(now)}.")
+    return now
 
 
-def one_bundle(jobs: Sequence[JobStatus]) -> BundleName:
-    """The bundle that all these jobs are scored with. Raises MixedBundles."""
-    first = jobs[0].bundle
-    for job in jobs:
-        if job.bundle.digest != first.digest:
-            raise MixedBundles(
-                f"Job {jobs[0].id} is scored with {first.digest}, job {job.id} with {job.bundle.digest}."
-            )
-    return first
-
-
-def tally(jobs: Sequence[JobStatus]) -> str:
+def tally(job: JobStatus) -> str:
     """How many images ended how, as in `10 succeeded, 3 skipped`."""
-    counts = {state: sum(job.counts.get(state, 0) for job in jobs) for state in sorted(FINAL)}
+    counts = {state: job.counts.get(state, 0) for state in sorted(FINAL)}
     return ", ".join(f"{number:,} {state}" for state, number in counts.items() if number) or "no images"
 
 
-def all_final(jobs: Sequence[JobStatus]) -> bool:
+def all_final(job: JobStatus) -> bool:
     """Whether every image has reached a final state."""
-    return all(sum(job.counts.get(state, 0) for state in FINAL) == job.images for job in jobs)
-
-
-def _together(facemem: Facemem, ids: Sequence[UUID]) -> Iterator[list[JobStatus]]:
-    """The statuses of several jobs at a time, until all have ended."""
-    latest: list[JobStatus | None] = [None] * len(ids)
-    for statuses in zip_longest(*(facemem.watch(job, WATCH_SECONDS / len(ids)) for job in ids)):
-        latest = [new or old for new, old in zip(statuses, latest, strict=True)]
-        yield [status for status in latest if status is not None]
+    return sum(job.counts.get(state, 0) for state in FINAL) == job.images

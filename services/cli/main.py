@@ -5,19 +5,29 @@ from typing import Any
 import rich_click as click
 from pydantic import ValidationError
 
+from services.cli.audit import audit
+from services.cli.compare import compare
+from services.cli.control import cancel, pause, resume
+from services.cli.delete import delete
 from services.cli.demo import demo
 from services.cli.doctor.command import doctor
 from services.cli.evaluate import evaluate
 from services.cli.explain import explain
 from services.cli.insights import insights
+from services.cli.jobs import jobs
+from services.cli.keys import keys
+from services.cli.limits import limits
 from services.cli.models import models
 from services.cli.rescore import rescore
 from services.cli.results import results
+from services.cli.retry import retry
 from services.cli.score import score
 from services.cli.status import status
 from services.cli.submit import submit
 from services.cli.train import train
 from services.cli.up import up
+from services.cli.webhooks import webhooks
+from services.cli.what_if import what_if
 from shared.errors import FacememError
 
 INTERRUPTED = 130  # exit status of what Ctrl-C ended, as shells have it
@@ -62,5 +72,14 @@ def cli() -> None:
     """
 
 
-for command in (demo, score, up, submit, status, results, explain, rescore, insights, models, train, evaluate, doctor):
-    cli.add_command(command)
+GROUPS: dict[str, list[click.Command]] = {
+    "Begin here": [demo, score, up, doctor],
+    "Jobs": [submit, jobs, status, pause, resume, cancel, retry, delete],
+    "Results": [results, explain, what_if, compare, insights, rescore],
+    "The service": [limits, keys, webhooks, audit],
+    "Models": [models, train, evaluate],
+}
+for title, commands in GROUPS.items():
+    cli.add_panel(click.RichCommandPanel(title, commands=[str(command.name) for command in commands]))
+    for command in commands:
+        cli.add_command(command)

@@ -1,6 +1,6 @@
 """A live display of a submission: the upload, then where the images are, stage by stage."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from services.api.schemas import JobStatus
-from shared.jobs.states import FINAL, Stage
+from shared.jobs.states import JobState, Stage
 
 MEGABYTE = 1_000_000
 NAME_WIDTH = 11  # of the longest stage
@@ -54,18 +54,17 @@ class Display:
 
         return step
 
-    def show(self, jobs: Sequence[JobStatus]) -> None:
-        """Shows where the images of these jobs are."""
-        total = sum(job.images for job in jobs)
-        for stage in Stage:
-            here = [progress for job in jobs for progress in job.stages if progress.stage == stage]
-            passed = sum(each.passed for each in here)
-            working = {"running": sum(each.running for each in here), "waiting": sum(each.waiting for each in here)}
+    def show(self, job: JobStatus) -> None:
+        """Shows where the images of this job are."""
+        for progress in job.stages:
+            stage = progress.stage
+            working = {"running": progress.running, "waiting": progress.waiting}
             doing = ", ".join(f"{number:,} {word}" for word, number in working.items() if number)
             if stage not in self._stages:
-                self._stages[stage] = self._bars.add_task(stage, total=total, count="", doing="")
-            self._bars.update(self._stages[stage], completed=passed, count=f"{passed:,}/{total:,}", doing=doing)
-        # Before the first image has ended, the pace says more about loading models than about images.
-        left = [job.estimate_seconds for job in jobs if job.estimate_seconds]
-        if left and any(job.counts.get(state) for job in jobs for state in FINAL):
-            self._bars.update(self._stages[Stage.SCORING], doing=f"about {max(left):,.0f} s left")
+                self._stages[stage] = self._bars.add_task(stage, total=job.images, count="", doing="")
+            count = f"{progress.passed:,}/{job.images:,}"
+            self._bars.update(self._stages[stage], completed=progress.passed, count=count, doing=doing)
+        if job.state == JobState.PAUSED:
+            self._bars.update(self._stages[Stage.SCORING], doing="paused")
+        elif job.estimate_seconds:
+            self._bars.update(self._stages[Stage.SCORING], doing=f"about {job.estimate_seconds:,.0f} s left")

@@ -2,10 +2,14 @@
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import rich_click as click
 
 from services.cli import options
+
+if TYPE_CHECKING:
+    from services.client.options import Options
 
 
 @click.command()
@@ -22,20 +26,10 @@ from services.cli import options
     metavar="FILE.png",
     help="Also draw a contact sheet: photos, boxes, scores, heat maps, coloured captions, and sums that check.",
 )
-@options.name
-@options.captioner
-@options.bundle
-@options.home
-@options.api
+@options.job_options
+@options.service
 def score(
-    paths: tuple[Path, ...],
-    as_json: bool,
-    sheet: Path | None,
-    name: str | None,
-    captioner: str,
-    bundle: str | None,
-    home: Path | None,
-    api: str | None,
+    paths: tuple[Path, ...], as_json: bool, sheet: Path | None, told: "Options", service: options.Service
 ) -> None:
     """Score the faces in photographs.
 
@@ -54,7 +48,6 @@ def score(
     from services.cli.gather import gather
     from services.cli.journey import Journey, all_final
     from services.cli.progress import Display
-    from services.cli.records import json_lines
     from services.cli.sheet import write_sheet
     from services.cli.tables import results_table
     from services.cli.terminal import notes, plain, results
@@ -62,19 +55,19 @@ def score(
 
     files = gather(paths)
     console = notes()
-    with started_if_needed(home, api, console) as facemem:
+    with started_if_needed(service, console) as facemem:
         with Display(console) as display:
             journey = Journey(facemem, files, display)
-            journey.score(captioner=captioner, name=name, bundle=bundle)
-        told = about(facemem.models(), journey.jobs[0].bundle.digest)
+            journey.score(**told)
+        explained = about(facemem.models(), journey.job.bundle.digest)
         if as_json:
-            for line in json_lines(journey.results()):
-                click.echo(line)
+            facemem.export(journey.job.id, "jsonl", sys.stdout.buffer)
         else:
             results().print(results_table(journey.results()))
-            results().print(plain(told), markup=False)
+            results().print(plain(explained), markup=False)
         if sheet is not None:
-            write_sheet(sheet, facemem, journey.jobs, journey.results(), name or files[0].parent.name, told)
+            title = told.get("name") or files[0].parent.name
+            write_sheet(sheet, facemem, journey.job, journey.results(), title, explained)
             console.print(f"Contact sheet: {sheet}", markup=False, soft_wrap=True)
-    if not all_final(journey.jobs):
+    if not all_final(journey.job):
         sys.exit(1)

@@ -7,9 +7,11 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from services.api.schemas import FaceResult, ImageResult, JobStatus, Word
-from services.cli.terminal import plain
+from services.api.schemas import FaceResult, ImageResult, JobStatus, Limit, Word
+from services.api.schemas.faces import RankedFace
+from services.cli.terminal import moment, plain
 from services.client.wording import why_no_score
+from shared.jobs.states import ImageState, Priority
 from shared.wording import contribution, heaviest, ordinal
 
 WORDS = 3
@@ -58,6 +60,58 @@ def _word(word: Word) -> Text:
     return Text(plain(contribution(word)), "red" if word.contribution > 0 else "blue")
 
 
+def faces_table(faces: Iterable[RankedFace]) -> Table:
+    """A row for each face, with its rank."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, expand=True)
+    table.add_column("rank", justify="right", no_wrap=True)
+    table.add_column("image", max_width=32, overflow="ellipsis", no_wrap=True)
+    table.add_column("face", justify="right", no_wrap=True)
+    table.add_column("id", justify="right", no_wrap=True)
+    table.add_column("score", no_wrap=True)
+    table.add_column("percentile", justify="right", no_wrap=True)
+    table.add_column("words that weigh most", min_width=34)
+    table.add_column("caption", overflow="ellipsis", no_wrap=True, ratio=1)
+    for face in faces:
+        table.add_row("" if face.rank is None else f"{face.rank:,}", Text(plain(face.image.name)), *_cells(face))
+    return table
+
+
+def jobs_table(jobs: Iterable[JobStatus]) -> Table:
+    """A row for each job."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("job", no_wrap=True)
+    table.add_column("name", max_width=24, overflow="ellipsis", no_wrap=True)
+    table.add_column("labels", max_width=24, overflow="ellipsis", no_wrap=True)
+    for heading in ("state", "submitted"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("images", "done", "failed"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for job in jobs:
+        table.add_row(
+            str(job.id),
+            Text(plain(job.name or "")),
+            Text(plain(", ".join(job.labels))),
+            job.state,
+            moment(job.created_at),
+            f"{job.images:,}",
+            f"{job.progress:.0%}",
+            f"{job.counts.get(ImageState.FAILED, 0):,}",
+        )
+    return table
+
+
+def limits_table(limits: Iterable[Limit]) -> Table:
+    """A row for each limit."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("limit", no_wrap=True)
+    table.add_column("value", justify="right", no_wrap=True)
+    table.add_column("of what")
+    for limit in limits:
+        value = "none" if limit.value is None else f"{limit.value:,}"
+        table.add_row(Text(plain(limit.name)), value, Text(plain(limit.description)))
+    return table
+
+
 def status_view(job: JobStatus) -> Group:
     """A job: its state, a row for each stage, its images in each state, and what scores them."""
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
@@ -74,5 +128,19 @@ def status_view(job: JobStatus) -> Group:
         Text(f"Job {job.id}{name}: {job.state}, {job.progress:.0%} done{left}"),
         table,
         Text(f"{job.images:,} images: {counts}"),
+        *_terms(job),
         Text(f"Bundle {plain(job.bundle.name or 'unknown')} {job.bundle.digest[:12]}{again}"),
     )
+
+
+def _terms(job: JobStatus) -> list[Text]:
+    """What the job was told about itself, where it was."""
+    told = [
+        f"labels {plain(', '.join(job.labels))}" if job.labels else "",
+        f"priority {job.priority}" if job.priority != Priority.BULK else "",
+        f"to be done by {moment(job.deadline)}" if job.deadline else "",
+        f"deletes itself at {moment(job.expires_at)}" if job.expires_at else "",
+        "keeps scores only" if job.scores_only else "",
+    ]
+    line = ", ".join(filter(None, told))
+    return [Text(line[0].upper() + line[1:])] if line else []

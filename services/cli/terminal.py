@@ -1,5 +1,6 @@
 """Writing to the terminal: results to stdout, everything else to stderr."""
 
+from datetime import datetime
 from typing import TextIO
 
 from rich.console import Console
@@ -22,3 +23,8 @@ def notes() -> Console:
 def plain(text: str) -> str:
     """`text` without signs that control a terminal: names, captions and bundles' cards come from strangers."""
     return "".join(sign if sign.isprintable() else "�" for sign in text)
+
+
+def moment(instant: datetime) -> str:
+    """An instant in this machine's time zone, to the second."""
+    return f"{instant.astimezone():%Y-%m-%d %H:%M:%S}"

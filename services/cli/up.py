@@ -12,6 +12,7 @@ ADDRESSES = """facemem is ready. Ctrl-C stops it.
   API      {system.api_url}
   try it   {system.api_url}/docs/swagger
   Flower   {system.flower_url}
+  keys     {keys}
   data     {system.folder.home}
   logs     {system.folder.logs}
 """
@@ -47,6 +48,17 @@ def up(home: Path | None, intake: int, detection: int, captioning: int, embeddin
     workers = dict(zip(Stage, (intake, detection, captioning, embedding, scoring), strict=True))
     with Parts(console) as parts, local_system(local_settings(home), workers, parts.report) as system:
         parts.ready()
-        console.print(ADDRESSES.format(system=system), markup=False, soft_wrap=True)
+        console.print(ADDRESSES.format(system=system, keys=_keys(system.api_url)), markup=False, soft_wrap=True)
         system.wait()
         parts.stopping()
+
+
+def _keys(api_url: str) -> str:
+    """Whether it asks for keys, and whom it lets in if it does not."""
+    from services.client import ApiError, Facemem
+
+    try:
+        with Facemem(api_url) as facemem:
+            return facemem.tenant().note
+    except ApiError:  # it asks for one, and we have none
+        return "closed: every caller needs a key; `python -m services.api.keys create` makes the first"

@@ -52,7 +52,7 @@ def image_card(image: SheetImage) -> Image.Image:
 
 
 def tile(image: SheetImage) -> Image.Image:
-    """An image without a score, and why it has none."""
+    """An image without a face that can be shown, and why there is none."""
     if image.photo is None:
         thumbnail = Image.new("RGB", THUMBNAIL, FAINT)
         cross = text("?", 40, SOFT)
@@ -62,9 +62,17 @@ def tile(image: SheetImage) -> Image.Image:
     width = TILE_WIDTH - 3 * GAP - THUMBNAIL[0]
     words = [
         text(image.result.image, 17, INK, width=width),
-        text(why_no_score(image.result), 17, SOFT, width=width, lines=2),
+        text(_why_no_face(image), 17, SOFT, width=width, lines=2),
     ]
     return card(beside([rounded(thumbnail, PICTURE_RADIUS), stack(words, 2)], GAP), TILE_WIDTH, GAP)
+
+
+def _why_no_face(image: SheetImage) -> str:
+    scores = [f"{face.score:.2f}" for face in image.result.faces if face.score is not None]
+    if not scores:
+        return why_no_score(image.result)
+    # Of a job that keeps scores only.
+    return f"Scored {', '.join(scores[:3])}{' …' if len(scores) > 3 else ''}; its pictures were not kept."
 
 
 def _face(face: SheetFace, width: int, *, numbered: bool = False) -> Image.Image:

@@ -15,7 +15,9 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from shared.errors import BrokenImage, NotAnImage, TooLarge
+from shared.images.formats import JPEG, PNG, WEBP, media_type
 
+PLUGINS: dict[str, type[ImageFile]] = {JPEG: JpegImageFile, PNG: PngImageFile, WEBP: WebPImageFile}
 ORIENTATION_TAG = 0x0112  # TIFF 6.0 and EXIF 2.3
 TURN_UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -74,16 +76,12 @@ def encode_jpeg(pixels: np.ndarray, quality: int = 90) -> bytes:
 
 def _open(content: bytes, max_pixels: int) -> ImageFile:
     """The file with its header read. The plugin is named, not guessed: no other decoder ever sees the bytes."""
-    if content.startswith(b"\xff\xd8\xff"):
-        plugin: type[ImageFile] = JpegImageFile
-    elif content.startswith(b"\x89PNG\r\n\x1a\n"):
-        plugin = PngImageFile
-    elif content[:4] == b"RIFF" and content[8:12] == b"WEBP":
-        plugin = WebPImageFile
-        _check_size(_webp_size(content), max_pixels)  # Pillow allocates the canvas while it opens the file
-    else:
+    kind = media_type(content)
+    if kind is None:
         raise NotAnImage
-    image = plugin(BytesIO(content))
+    if kind == WEBP:
+        _check_size(_webp_size(content), max_pixels)  # Pillow allocates the canvas while it opens the file
+    image = PLUGINS[kind](BytesIO(content))
     _check_size(image.size, max_pixels)
     return image
 

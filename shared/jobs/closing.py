@@ -1,40 +1,54 @@
-"""The end of a job: completed or cancelled."""
+"""The end of a job: completed or cancelled. From then on its time of retention runs."""
 
 from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-from shared.jobs.moves import move
-from shared.jobs.states import FINAL, JobState
+from shared.jobs.events import EventType, emit
+from shared.jobs.moves import move_all
+from shared.jobs.states import FINAL, OPEN, JobState
+
+_FINAL = [str(state) for state in FINAL]
+_OPEN = [str(state) for state in OPEN]
+# Constants of this module, put into statements.
+_DONE = """
+state = any(:open) and not exists (
+    select from job_counts where job_id = jobs.id and images > 0 and state <> all(:final))
+"""
+_END = "finished_at = now(), expires_at = now() + make_interval(secs => retention_seconds)"
 
 
 def complete_jobs(connection: Connection) -> list[UUID]:
-    """running -> completed for every job without an unfinished image. Returns the jobs that this call completed."""
-    return list(
-        connection.execute(
-            text("""
-                update jobs set state = 'completed', finished_at = now()
-                where state = 'running' and not exists (
-                    select from job_counts
-                    where job_id = jobs.id and images > 0 and state <> all(:final))
-                returning id
-            """),
-            {"final": [str(state) for state in FINAL]},
-        ).scalars()
+    """running, paused -> completed for every job without an unfinished image. Returns those it completed."""
+    values = {"open": _OPEN, "final": _FINAL}
+    # Locked first, and looked at again by a statement of its own: a retry may just have opened one of them again. Those
+    # that somebody else is at are left for the next time.
+    locked = connection.execute(
+        text(f"select id from jobs where {_DONE} order by id for no key update skip locked"),  # noqa: S608
+        values,
     )
+    completed = connection.execute(
+        text(f"""
+            update jobs set state = 'completed', {_END} where id = any(:ids) and {_DONE} returning id, tenant
+        """),  # noqa: S608
+        {**values, "ids": list(locked.scalars())},
+    ).all()
+    for job in completed:
+        emit(connection, job.tenant, EventType.COMPLETED, job.id)
+    return [job.id for job in completed]
 
 
 def cancel_job(connection: Connection, job_id: UUID) -> bool:
-    """running -> cancelled, its unfinished images with it. Workers that hold some are fenced from then on.
+    """running, paused -> cancelled, its unfinished images with it. Workers that hold some are fenced from then on.
 
-    Returns False if the job was not running any more.
+    Returns False if the job had ended already.
     """
-    cancelled = connection.execute(
-        text("update jobs set state = :cancelled, finished_at = now() where id = :job and state = 'running'"),
-        {"job": job_id, "cancelled": JobState.CANCELLED},
-    ).rowcount
-    if cancelled:
-        move(
+    tenant = connection.execute(
+        text(f"update jobs set state = :cancelled, {_END} where id = :job and state = any(:open) returning tenant"),  # noqa: S608
+        {"job": job_id, "cancelled": JobState.CANCELLED, "open": _OPEN},
+    ).scalar()
+    if tenant is not None:
+        move_all(
             connection,
             """
             update images set state = 'cancelled', finished_at = now(),
@@ -42,6 +56,7 @@ def cancel_job(connection: Connection, job_id: UUID) -> bool:
             where job_id = :job and state <> all(:final)
             """,
             job=job_id,
-            final=[str(state) for state in FINAL],
+            final=_FINAL,
         )
-    return bool(cancelled)
+        emit(connection, tenant, EventType.CANCELLED, job_id)
+    return tenant is not None

@@ -9,8 +9,9 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import Connection, text
 
+from shared.jobs import pace
 from shared.jobs.moves import move
-from shared.jobs.states import FINAL, ImageState, Stage
+from shared.jobs.states import FINAL, ImageState, JobState, Priority, Stage
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class ClaimedImage:
     attempt: int
     captioner: str
     bundle: str
+    priority: Priority
 
 
 @dataclass(frozen=True)
@@ -59,10 +61,14 @@ class Verdict:
 
 
 def admit(connection: Connection, job_id: UUID, stage: Stage, limit: int, lease_seconds: float) -> list[Batch]:
-    """Let up to `limit` waiting images of a job in. Called by the dispatcher.
+    """Let up to `limit` waiting images of a job in, if it is running. Called by the dispatcher.
 
     Images that failed before travel alone, so that one bad image cannot take its neighbours down with it again.
     """
+    # Held until the end of the transaction, so that a job that was paused has nothing let in after that.
+    running = text("select from jobs where id = :job and state = 'running' for key share")
+    if connection.execute(running, {"job": job_id}).one_or_none() is None:
+        return []
     waiting = connection.execute(
         text("""
             select id, attempt from images
@@ -110,10 +116,19 @@ def claim(connection: Connection, batch: Batch, token: UUID, lease_seconds: floa
     )
     if not moved:
         return []
-    job = connection.execute(text("select captioner, bundle from jobs where id = :job"), {"job": moved[0].job_id}).one()
+    query = text("select captioner, bundle, priority from jobs where id = :job")
+    job = connection.execute(query, {"job": moved[0].job_id}).one()
     return [
         ClaimedImage(
-            row.id, row.job_id, row.name, row.source_url, row.original_key, row.attempt, job.captioner, job.bundle
+            row.id,
+            row.job_id,
+            row.name,
+            row.source_url,
+            row.original_key,
+            row.attempt,
+            job.captioner,
+            job.bundle,
+            Priority(job.priority),
         )
         for row in moved
     ]
@@ -130,6 +145,16 @@ def renew(connection: Connection, image_ids: Sequence[int], token: UUID, lease_s
     ).rowcount
 
 
+def hold_job(connection: Connection, job_id: UUID) -> JobState | None:
+    """Lock the row of a job until the transaction ends. Returns its state; None if it is not there any more.
+
+    Whoever changes images locks their job first, then them, then the counters; so nobody waits in a circle.
+    """
+    job = connection.execute(text("select state from jobs where id = :job for no key update"), {"job": job_id})
+    state = job.scalar_one_or_none()
+    return None if state is None else JobState(state)
+
+
 def held(connection: Connection, image_ids: Sequence[int], token: UUID) -> set[int]:
     """Those that `token` still holds, locked until the transaction ends: only their outputs may be written."""
     rows = connection.execute(
@@ -143,13 +168,13 @@ def held(connection: Connection, image_ids: Sequence[int], token: UUID) -> set[i
 
 
 def conclude(connection: Connection, token: UUID, verdicts: Sequence[Verdict], lease_seconds: float) -> list[Batch]:
-    """Move running images to what became of them. Returns the batches in which they go on to the next stage."""
+    """Move running images of one batch to what became of them. Returns the batches in which they go on."""
     moved = move(
         connection,
         """
         update images set stage = verdict.stage, state = verdict.state,
             reason = verdict.reason, detail = verdict.detail,
-            attempt = case when verdict.state = 'dispatched' then 0 when verdict.counted then attempt
+            attempt = case when verdict.stage <> images.stage then 0 when verdict.counted then attempt
                 else attempt - 1 end,
             not_before = case when verdict.state = 'ready' then now() + make_interval(secs => verdict.delay) end,
             batch_id = verdict.batch_id, lease_token = null,
@@ -173,6 +198,10 @@ def conclude(connection: Connection, token: UUID, verdicts: Sequence[Verdict], l
         delays=[float(verdict.delay) for verdict in verdicts],
         counted=[verdict.counted for verdict in verdicts],
     )
+    left = [row for row in moved if row.stage != row.from_stage or row.state in FINAL]
+    if left:
+        ended = sum(row.state in FINAL for row in left)
+        pace.record(connection, left[0].job_id, Stage(left[0].from_stage), len(left), ended)
     going_on: dict[tuple[Stage, UUID], list[int]] = {}
     for row in moved:
         if row.state == ImageState.DISPATCHED:

@@ -12,12 +12,12 @@ from sqlalchemy import Connection, Row, text
 from shared.errors import IllegalMove
 from shared.jobs.states import IMAGE_MOVES, ImageState
 
-# An UPDATE of images goes in; the moved rows come out, and the counters have changed by exactly those rows. The
-# counters are touched in a fixed order, so that two such statements never wait for each other.
+# An UPDATE of images goes in; the moved rows, or numbers of them, come out, and the counters have changed by exactly
+# those rows. The counters are touched in a fixed order, so that two such statements never wait for each other.
 _COUNTED = """
 with moved as (
     {update}
-    returning new.*, old.stage as from_stage, old.state as from_state
+    returning {columns}
 ), deltas as (
     select job_id, stage, state, sum(n) as n from (
         select job_id, from_stage as stage, from_state as state, -1 as n from moved
@@ -30,8 +30,9 @@ with moved as (
     select job_id, stage, state, n from deltas order by job_id, stage, state
     on conflict (job_id, stage, state) do update set images = job_counts.images + excluded.images
 )
-select * from moved order by id
+{told}
 """
+_FROM = "old.stage as from_stage, old.state as from_state"
 
 
 def move(connection: Connection, update: str, **values: Any) -> Sequence[Row[Any]]:
@@ -39,8 +40,26 @@ def move(connection: Connection, update: str, **values: Any) -> Sequence[Row[Any
 
     Raises IllegalMove, and so undoes it, if the UPDATE made a move that `IMAGE_MOVES` does not have.
     """
-    moved = connection.execute(text(_COUNTED.format(update=update)), values).all()
+    statement = _COUNTED.format(update=update, columns=f"new.*, {_FROM}", told="select * from moved order by id")
+    moved = connection.execute(text(statement), values).all()
     for row in moved:
-        if row.state not in IMAGE_MOVES[ImageState(row.from_state)]:
-            raise IllegalMove(f"Image {row.id} was moved from {row.from_state} to {row.state}.")
+        _check(row.from_state, row.state)
     return moved
+
+
+def move_all(connection: Connection, update: str, **values: Any) -> int:
+    """The same for however many images: only their number comes back, not a million rows."""
+    statement = _COUNTED.format(
+        update=update,
+        columns=f"new.job_id, new.stage, new.state, {_FROM}",
+        told="select from_state, state, count(*) as images from moved group by from_state, state",
+    )
+    moved = connection.execute(text(statement), values).all()
+    for row in moved:
+        _check(row.from_state, row.state)
+    return sum(row.images for row in moved)
+
+
+def _check(before: str, after: str) -> None:
+    if after not in IMAGE_MOVES[ImageState(before)]:
+        raise IllegalMove(f"Images were moved from {before} to {after}.")

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-from shared.jobs.states import ImageState, Stage
+from shared.jobs.states import OPEN, ImageState, Stage
 
 # At these stages an image has its captions; what failed or was cancelled there may succeed when it is scored again.
 _SCORING = (Stage.EMBEDDING, Stage.SCORING)
@@ -40,7 +40,7 @@ def reserve(connection: Connection, root: UUID) -> None:
 def tries(connection: Connection, root: UUID, bundle: str) -> int:
     """How many jobs score, or have scored, the images of `root` again with this bundle."""
     return connection.execute(
-        text("select count(*) from jobs where rescored_from = :root and bundle = :bundle"),
+        text("select count(*) from jobs where rescored_from = :root and bundle = :bundle and not what_if"),
         {"root": root, "bundle": bundle},
     ).scalar_one()
 
@@ -53,8 +53,8 @@ def already_scored(connection: Connection, root: UUID, bundle: str) -> UUID | No
     return connection.execute(
         text("""
             select id from jobs
-            where (id = :root or rescored_from = :root) and bundle = :bundle and (
-                state = 'running' or not exists (
+            where (id = :root or rescored_from = :root) and bundle = :bundle and not what_if and (
+                state = any(:open) or not exists (
                     select from job_counts
                     where job_id = jobs.id and stage = any(:scoring) and state = any(:unfinished) and images > 0))
             order by created_at limit 1
@@ -62,6 +62,7 @@ def already_scored(connection: Connection, root: UUID, bundle: str) -> UUID | No
         {
             "root": root,
             "bundle": bundle,
+            "open": [str(state) for state in OPEN],
             "scoring": [str(stage) for stage in _SCORING],
             "unfinished": [str(state) for state in _UNFINISHED],
         },
@@ -72,17 +73,18 @@ def rescore(connection: Connection, source: UUID, job_id: UUID, bundle: str) -> 
     """Write a job that scores the faces of `source` with `bundle`; the caller commits, and only then answers.
 
     Images with described faces begin at embedding. The others are there as they ended, with their reasons and failed
-    attempts, so that both jobs have the same images at the same positions. Returns False, having written nothing, if
-    `source` still runs or is not there.
+    attempts, so that both jobs have the same images at the same positions. Labels stay the source's: those of a label
+    are compared with each other, which scores of two bundles cannot be. Returns False, having written nothing, if
+    `source` has not ended or is not there, and if it keeps scores only or is a what-if: those cannot be scored again.
     """
     values = {"source": source, "job": job_id, "bundle": bundle}
     made = connection.execute(
         text("""
-            insert into jobs (id, tenant, name, client_metadata, captioner, bundle, rescored_from)
-            select :job, tenant, name, client_metadata, captioner, :bundle, coalesce(rescored_from, id)
-            from jobs where id = :source and state <> 'running'
+            insert into jobs (id, tenant, name, client_metadata, priority, captioner, bundle, rescored_from)
+            select :job, tenant, name, client_metadata, priority, captioner, :bundle, coalesce(rescored_from, id)
+            from jobs where id = :source and state <> all(:open) and not scores_only and not what_if
         """),
-        values,
+        {**values, "open": [str(state) for state in OPEN]},
     ).rowcount
     if not made:
         return False
@@ -92,11 +94,12 @@ def rescore(connection: Connection, source: UUID, job_id: UUID, bundle: str) -> 
 
 
 # An image is described if all its faces are; then its scores can be made anew. Originals stay the source's alone:
-# tidying a job removes those that its images name.
+# tidying a job removes those that its images name. What is stored is counted where it belongs, so not here.
 _IMAGES = """
-insert into images (job_id, position, name, client_metadata, source_url, photo_key, width, height,
-    stage, state, reason, detail, finished_at)
-select :job, position, name, client_metadata, source_url, photo_key, width, height,
+insert into images (job_id, position, name, custom_id, client_metadata, source_url, content_digest, detector,
+    photo_key, width, height, stage, state, reason, detail, finished_at)
+select :job, position, name, custom_id, client_metadata, source_url, content_digest, detector,
+    photo_key, width, height,
     case when described then 'embedding' else stage end,
     case when described then 'ready' else state end,
     case when described then null else reason end,
@@ -111,8 +114,10 @@ order by position
 
 # Scores, and the states that they come from, are what is made anew.
 _FACES = """
-insert into faces (image_id, position, box, crop_box, landmarks, confidence, flags, crop_key, caption, captioner)
-select copies.id, faces.position, box, crop_box, landmarks, confidence, flags, crop_key, caption, captioner
+insert into faces (
+    image_id, job_id, position, box, crop_box, landmarks, confidence, flags, crop_key, caption, captioner)
+select copies.id, copies.job_id, faces.position,
+    box, crop_box, landmarks, confidence, flags, crop_key, caption, captioner
 from faces
 join images as source on source.id = faces.image_id and source.job_id = :source
 join images as copies on copies.job_id = :job and copies.position = source.position

@@ -53,12 +53,19 @@ FINAL = frozenset({ImageState.SUCCEEDED, ImageState.SKIPPED, ImageState.FAILED, 
 IN_FLIGHT = frozenset({ImageState.DISPATCHED, ImageState.RUNNING})
 
 IMAGE_MOVES: dict[ImageState, frozenset[ImageState]] = {
-    ImageState.READY: frozenset({ImageState.DISPATCHED, ImageState.CANCELLED}),
-    ImageState.DISPATCHED: frozenset({ImageState.RUNNING, ImageState.READY, ImageState.CANCELLED}),
+    ImageState.READY: frozenset({ImageState.DISPATCHED, ImageState.FAILED, ImageState.CANCELLED}),
+    ImageState.DISPATCHED: frozenset(
+        {
+            ImageState.RUNNING,
+            ImageState.READY,
+            ImageState.FAILED,  # its job's deadline has passed
+            ImageState.CANCELLED,
+        }
+    ),
     ImageState.RUNNING: frozenset(
         {
             ImageState.DISPATCHED,  # at the next stage
-            ImageState.READY,  # to be tried again
+            ImageState.READY,  # to be tried again, or at the next stage of a job that was paused meanwhile
             ImageState.SUCCEEDED,
             ImageState.SKIPPED,
             ImageState.FAILED,
@@ -67,7 +74,7 @@ IMAGE_MOVES: dict[ImageState, frozenset[ImageState]] = {
     ),
     ImageState.SUCCEEDED: frozenset(),
     ImageState.SKIPPED: frozenset(),
-    ImageState.FAILED: frozenset(),
+    ImageState.FAILED: frozenset({ImageState.READY}),  # the client asked for another try
     ImageState.CANCELLED: frozenset(),
 }
 
@@ -78,8 +85,24 @@ class JobState(StrEnum):
     RUNNING = "running"
     """Accepted and committed; its images are on their way."""
 
+    PAUSED = "paused"
+    """Nothing more is let in until the client resumes it; what a worker has in hand is finished at its stage."""
+
     COMPLETED = "completed"
-    """No image is unfinished any more; some may have failed."""
+    """No image is unfinished any more; some may have failed. A retry of those makes it run again."""
 
     CANCELLED = "cancelled"
     """Withdrawn by the client; finished images keep their results."""
+
+
+OPEN = frozenset({JobState.RUNNING, JobState.PAUSED})
+
+
+class Priority(StrEnum):
+    """Which of two jobs goes first where both have images waiting."""
+
+    INTERACTIVE = "interactive"
+    """Somebody waits for it."""
+
+    BULK = "bulk"
+    """It may take its time; it gets what interactive jobs leave, and never nothing."""

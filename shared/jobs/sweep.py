@@ -4,7 +4,7 @@ from sqlalchemy import Connection
 
 from shared.jobs.delivery import record_attempts
 from shared.jobs.moves import move
-from shared.jobs.states import Stage
+from shared.jobs.states import Priority, Stage
 
 
 def take_back_undelivered(connection: Connection) -> int:
@@ -22,10 +22,13 @@ def take_back_undelivered(connection: Connection) -> int:
     )
 
 
-def take_back_unrung(connection: Connection, stage: Stage, waited: float, lease_seconds: float) -> int:
+def take_back_unrung(
+    connection: Connection, stage: Stage, priority: Priority, waited: float, lease_seconds: float
+) -> int:
     """dispatched -> ready at one stage where the message was sent more than `waited` seconds ago.
 
-    For when it is known that no message waits in the stage's queue. `lease_seconds` is the lease they were sent with.
+    For when it is known that no message waits in the stage's queue for that priority. `lease_seconds` is the lease they
+    were sent with.
     """
     return len(
         move(
@@ -36,10 +39,12 @@ def take_back_unrung(connection: Connection, stage: Stage, waited: float, lease_
                 select id from images
                 where state = 'dispatched' and stage = :stage
                 and lease_expires_at < now() + make_interval(secs => :left)
+                and exists (select from jobs where id = images.job_id and priority = :priority)
                 for update skip locked)
             and state = 'dispatched'
             """,
             stage=stage,
+            priority=priority,
             left=lease_seconds - waited,
         )
     )

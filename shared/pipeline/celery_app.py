@@ -7,7 +7,7 @@ from celery import Celery
 from kombu import Queue
 
 from shared.jobs.states import Stage
-from shared.pipeline.stages import PLANS
+from shared.pipeline.stages import PLANS, QUEUES
 
 # A message unacknowledged for so long is delivered again. That is harmless (it claims nothing) and only a second net:
 # the database's leases are the first. Longer than any batch may run, so that it does not fire for nothing.
@@ -51,7 +51,7 @@ def build(broker_url: str) -> Celery:
         worker_send_task_events=True,
         task_send_sent_event=True,
         worker_hijack_root_logger=False,
-        task_queues=[Queue(stage) for stage in Stage],
+        task_queues=[Queue(name) for name in QUEUES],
         task_create_missing_queues=False,
         task_default_queue=Stage.INTAKE,
         task_routes={plan.task: {"queue": str(stage)} for stage, plan in PLANS.items()},

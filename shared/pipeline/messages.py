@@ -9,14 +9,14 @@ from redis.exceptions import RedisError
 
 from shared.errors import BrokerUnavailable
 from shared.jobs.delivery import Batch
-from shared.jobs.states import Stage
-from shared.pipeline.stages import PLANS
+from shared.jobs.states import Priority, Stage
+from shared.pipeline.stages import PLANS, queue
 
 log = structlog.get_logger()
 
 
-def send(celery: Celery, batches: Iterable[Batch]) -> None:
-    """Send one message for each batch. Call it after COMMIT.
+def send(celery: Celery, batches: Iterable[Batch], priority: Priority) -> None:
+    """Send one message for each batch, of jobs of this priority. Call it after COMMIT.
 
     A message that cannot be sent loses nothing: the dispatcher notices and sends another.
     """
@@ -25,20 +25,20 @@ def send(celery: Celery, batches: Iterable[Batch]) -> None:
             celery.send_task(
                 PLANS[batch.stage].task,
                 kwargs={"batch_id": str(batch.id), "image_ids": list(batch.image_ids)},
-                queue=str(batch.stage),
+                queue=queue(batch.stage, priority),
                 ignore_result=True,
             )
         except OperationalError as error:
             log.warning("message_not_sent", stage=batch.stage, batch=str(batch.id), error=str(error))
 
 
-def waiting_messages(celery: Celery, stage: Stage) -> int:
-    """How many messages wait in a stage's queue; those that a worker has in hand are not among them.
+def waiting_messages(celery: Celery, stage: Stage, priority: Priority) -> int:
+    """How many messages wait in one queue of a stage; those that a worker has in hand are not among them.
 
     Raises BrokerUnavailable.
     """
     try:
         with celery.connection_or_acquire() as connection:
-            return connection.default_channel.client.llen(str(stage))
+            return connection.default_channel.client.llen(queue(stage, priority))
     except (OperationalError, RedisError, OSError) as error:
         raise BrokerUnavailable(f"Redis does not answer: {error}") from error

@@ -15,15 +15,23 @@ import structlog
 from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
-from shared.errors import FacememError, InternalError, PartUnavailable, PermanentError, TransientError
+from shared.errors import (
+    FacememError,
+    InternalError,
+    PartUnavailable,
+    PermanentError,
+    StorageUnavailable,
+    TransientError,
+)
 from shared.jobs import delivery
 from shared.jobs.delivery import Batch, ClaimedImage, Verdict
-from shared.jobs.states import ImageState, Stage
+from shared.jobs.states import ImageState, JobState, Stage
 from shared.pipeline.connections import Connections
 from shared.pipeline.lease import renewed
 from shared.pipeline.messages import send
 from shared.pipeline.stages import PLANS
 from shared.settings import Settings
+from shared.storage import keys
 
 log = structlog.get_logger()
 
@@ -47,6 +55,24 @@ class Skipped:
 
 
 @dataclass(frozen=True)
+class Finished:
+    """The image has succeeded here and now: what later stages would make of it is in the output as well."""
+
+    image: ClaimedImage
+    output: Any = None
+
+
+@dataclass(frozen=True)
+class Later:
+    """The image waits for something that is on its way, no attempt counted; `reason` and `detail` say for what."""
+
+    image: ClaimedImage
+    seconds: float
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True)
 class Failed:
     """The image failed: for good, or for now if the error is a TransientError."""
 
@@ -54,9 +80,10 @@ class Failed:
     error: FacememError
 
 
-Outcome = Done | Skipped | Failed
+Saved = Done | Skipped | Finished
+Outcome = Saved | Later | Failed
 Work = Callable[[list[ClaimedImage], UUID], Iterable[Outcome]]
-Save = Callable[[Connection, list[Done | Skipped]], None]
+Save = Callable[[Connection, list[Saved]], None]
 
 
 def run_stage(connections: Connections, batch: Batch, work: Work, save: Save) -> None:
@@ -73,11 +100,29 @@ def run_stage(connections: Connections, batch: Batch, work: Work, save: Save) ->
         return
     started = monotonic()
     with structlog.contextvars.bound_contextvars(stage=batch.stage, batch=str(batch.id), job=str(images[0].job_id)):
-        with renewed(connections, [image.id for image in images], token):
-            outcomes = _outcomes(work, images, token)
-            following = _finish(connections, batch.stage, token, outcomes, save)
-        send(connections.celery, following)
+        try:
+            with renewed(connections, [image.id for image in images], token):
+                outcomes = _outcomes(work, images, token)
+                following = _finish(connections, batch.stage, token, outcomes, save)
+        except _JobDeleted:
+            _take_back(connections, images[0].job_id)
+            return
+        send(connections.celery, following, images[0].priority)
         log.info("batch_done", images=len(images), seconds=round(monotonic() - started, 3))
+
+
+class _JobDeleted(Exception):
+    """The job was deleted while a batch of it was worked on."""
+
+
+def _take_back(connections: Connections, job_id: UUID) -> None:
+    """Remove what this delivery stored of a deleted job. If storage is away, the dispatcher's later sweeps do it."""
+    try:
+        removed = connections.objects.clear(keys.job(job_id))
+    except StorageUnavailable as error:
+        log.warning("not_taken_back", error=error.detail)
+    else:
+        log.info("job_deleted", objects=removed)
 
 
 def _outcomes(work: Work, images: list[ClaimedImage], token: UUID) -> list[Outcome]:
@@ -100,7 +145,7 @@ def _finish(connections: Connections, stage: Stage, token: UUID, outcomes: list[
     """Write everything, and return the batches that go on. Outputs that cannot be written fail their images."""
     try:
         return _write(connections, stage, token, outcomes, save)
-    except OperationalError:
+    except (OperationalError, _JobDeleted):
         raise
     except Exception as error:
         log.exception("save_broke")
@@ -112,12 +157,15 @@ def _write(connections: Connections, stage: Stage, token: UUID, outcomes: list[O
     """Outputs, states, counters and failed attempts in one transaction, for the images that are still held."""
     settings = connections.settings
     with connections.database.begin() as connection:
+        job = delivery.hold_job(connection, outcomes[0].image.job_id)
+        if job is None:
+            raise _JobDeleted
         held = delivery.held(connection, [outcome.image.id for outcome in outcomes], token)
         mine = [outcome for outcome in outcomes if outcome.image.id in held]
         if len(mine) < len(outcomes):
             log.warning("fenced", images=len(outcomes) - len(mine))
-        save(connection, [outcome for outcome in mine if not isinstance(outcome, Failed)])
-        verdicts = _verdicts(stage, mine, settings)
+        save(connection, [outcome for outcome in mine if isinstance(outcome, Saved)])
+        verdicts = _verdicts(stage, mine, settings, paused=job == JobState.PAUSED)
         following = delivery.conclude(connection, token, verdicts, settings.dispatch_lease_seconds)
         delivery.record_attempts(
             connection,
@@ -130,13 +178,17 @@ def _write(connections: Connections, stage: Stage, token: UUID, outcomes: list[O
     return following
 
 
-def _verdicts(stage: Stage, outcomes: list[Outcome], settings: Settings) -> list[Verdict]:
-    """What the database is to be told. Images that go on are cut into batches of the next stage's size."""
+def _verdicts(stage: Stage, outcomes: list[Outcome], settings: Settings, *, paused: bool) -> list[Verdict]:
+    """What the database is to be told. Images that go on are cut into batches of the next stage's size; those of a
+    paused job wait at its door.
+    """
     ended = [_ended(outcome, stage, settings) for outcome in outcomes if not isinstance(outcome, Done)]
     done = [outcome.image.id for outcome in outcomes if isinstance(outcome, Done)]
     following = stage.following
     if following is None:
         return ended + [Verdict(image_id, stage, ImageState.SUCCEEDED) for image_id in done]
+    if paused:
+        return ended + [Verdict(image_id, following, ImageState.READY) for image_id in done]
     size = PLANS[following].batch_images
     batch_ids = [uuid4() for _ in done[::size]]
     return ended + [
@@ -145,9 +197,14 @@ def _verdicts(stage: Stage, outcomes: list[Outcome], settings: Settings) -> list
     ]
 
 
-def _ended(outcome: Skipped | Failed, stage: Stage, settings: Settings) -> Verdict:
+def _ended(outcome: Skipped | Finished | Later | Failed, stage: Stage, settings: Settings) -> Verdict:
     """The verdict on an image that does not go on from here, or not yet."""
     image = outcome.image
+    if isinstance(outcome, Finished):
+        return Verdict(image.id, Stage.SCORING, ImageState.SUCCEEDED)
+    if isinstance(outcome, Later):
+        delay = outcome.seconds
+        return Verdict(image.id, stage, ImageState.READY, outcome.reason, outcome.detail, delay=delay, counted=False)
     if isinstance(outcome, Skipped):
         return Verdict(image.id, stage, ImageState.SKIPPED, outcome.reason, outcome.detail)
     code, detail = outcome.error.code, outcome.error.detail

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from shared.jobs.states import Stage
+from shared.jobs.states import Priority, Stage
 
 
 @dataclass(frozen=True)
@@ -30,3 +30,15 @@ PLANS: dict[Stage, Plan] = {
     Stage.EMBEDDING: Plan("embedding.embed_faces", "solo", 1),
     Stage.SCORING: Plan("scoring.score_faces", "solo", 1),
 }
+
+
+def queue(stage: Stage, priority: Priority) -> str:
+    """The queue of a stage for jobs of this priority.
+
+    A stage's workers listen to both of its queues and take from them in turn. So what somebody waits for never stands
+    behind all that is done in bulk, and bulk work is never starved.
+    """
+    return str(stage) if priority == Priority.BULK else f"{stage}.{priority}"
+
+
+QUEUES = [queue(stage, priority) for stage in Stage for priority in Priority]

@@ -9,10 +9,10 @@ import structlog
 
 from shared import logs
 from shared.jobs.delivery import Batch
-from shared.jobs.states import Stage
+from shared.jobs.states import Priority, Stage
 from shared.pipeline.connections import Connections
 from shared.pipeline.run_stage import Save, Work, run_stage
-from shared.pipeline.stages import PLANS
+from shared.pipeline.stages import PLANS, queue
 from shared.settings import settings
 
 log = structlog.get_logger()
@@ -21,7 +21,7 @@ Build = Callable[[Connections], tuple[Work, Save]]
 
 
 def main(stage: Stage, build: Build) -> None:
-    """The whole of a worker's `__main__`: connect, build the work, listen to the stage's queue until told to stop."""
+    """The whole of a worker's `__main__`: connect, build the work, listen to the stage's queues until told to stop."""
     parser = argparse.ArgumentParser(prog=f"python -m workers.{stage}", description=f"A worker of the {stage} stage.")
     parser.add_argument("--name", default=stage, help="how it is called in Flower and in logs")
     arguments = parser.parse_args()
@@ -40,7 +40,7 @@ def main(stage: Stage, build: Build) -> None:
         [
             "worker",
             f"--hostname={arguments.name}@{socket.gethostname()}",
-            f"--queues={stage}",
+            f"--queues={','.join(queue(stage, priority) for priority in Priority)}",
             f"--pool={plan.pool}",
             f"--concurrency={plan.concurrency}",
             f"--loglevel={configured.log_level}",

@@ -28,6 +28,7 @@ from services.local.redis import program as redis_program
 from services.local.supervisor import Process, Supervisor
 from shared.jobs.states import Stage
 from shared.pipeline import celery_app
+from shared.pipeline.stages import QUEUES
 from tests.compose import (
     ROOT,
     Image,
@@ -103,10 +104,14 @@ def test_our_processes_can_do_little_harm(services: dict[str, Any], images: dict
         assert images[name].user == "facemem", name
 
 
-def test_only_the_api_and_flower_are_published_and_only_on_this_machine(services: dict[str, Any]) -> None:
+def test_only_what_people_and_uploads_reach_is_published_and_only_on_this_machine(services: dict[str, Any]) -> None:
     published = {name: service["ports"] for name, service in services.items() if "ports" in service}
 
-    assert published == {"api": ["127.0.0.1:8400:8400"], "flower": ["127.0.0.1:5555:5555"]}
+    assert published == {
+        "s3": ["127.0.0.1:8333:8333"],
+        "api": ["127.0.0.1:8400:8400"],
+        "flower": ["127.0.0.1:5555:5555"],
+    }
 
 
 def test_any_worker_can_be_scaled(services: dict[str, Any]) -> None:
@@ -302,7 +307,7 @@ def ready(stack: Stack) -> Stack:
 
     def everybody_is_there() -> bool:
         queues = celery.control.inspect(timeout=1).active_queues() or {}
-        return {queue["name"] for listening in queues.values() for queue in listening} == set(Stage)
+        return {queue["name"] for listening in queues.values() for queue in listening} == set(QUEUES)
 
     def answers(address: str) -> Callable[[], bool]:
         def asked() -> bool:

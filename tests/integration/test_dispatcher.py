@@ -5,10 +5,13 @@ from time import sleep
 from uuid import UUID
 
 import pytest
+from kombu import Message, Queue
 from sqlalchemy import text
 
-from shared.jobs.states import Stage
+from shared.jobs.states import Priority, Stage
 from shared.pipeline.connections import Connections
+from shared.pipeline.messages import waiting_messages
+from shared.pipeline.stages import queue
 from tests.integration.conftest import counters_are_exact
 from workers.dispatcher import dispatch
 from workers.dispatcher.dispatch import let_in, sweep, tick
@@ -32,9 +35,8 @@ def in_flight(connections: Connections) -> dict[UUID, int]:
         return {row.job_id: row.count for row in rows}
 
 
-def messages(connections: Connections) -> int:
-    with connections.celery.connection_for_write() as broker:
-        return broker.default_channel.client.llen(str(Stage.DETECTION))
+def messages(connections: Connections, priority: Priority = Priority.BULK) -> int:
+    return waiting_messages(connections.celery, Stage.DETECTION, priority)
 
 
 def test_a_big_job_does_not_hold_up_a_small_one(connections: Connections, new_job: NewJob) -> None:
@@ -58,6 +60,51 @@ def test_tenants_take_turns_before_jobs_do(
     assert in_flight(connections) == {first: 16, other: 16}
     let_in(connections)
     assert in_flight(connections) == {first: 16, other: 16, second: 16, third: 16}
+
+
+def interactive(connections: Connections, job: UUID) -> None:
+    with connections.database.begin() as connection:
+        connection.execute(text("update jobs set priority = 'interactive' where id = :job"), {"job": job})
+
+
+def test_what_somebody_waits_for_is_let_in_first_and_bulk_not_never(
+    connections: Connections, new_job: NewJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bulk, *urgent = (new_job(images=20) for _ in range(4))
+    for job in urgent:
+        interactive(connections, job)
+    monkeypatch.setattr(dispatch, "JOBS_A_ROUND", 2)
+    connections = with_settings(connections, window_per_job=16)
+    let_in(connections)
+    assert in_flight(connections) == {urgent[0]: 16, bulk: 16}
+    assert (messages(connections), messages(connections, Priority.INTERACTIVE)) == (1, 1)
+
+
+def test_a_worker_takes_from_both_queues_in_turn(connections: Connections, new_job: NewJob) -> None:
+    """However many messages of bulk jobs wait, one of an interactive job is the next but one at the latest."""
+    for _ in range(8):
+        new_job(images=1)
+    let_in(connections)
+    urgent = {new_job(images=1) for _ in range(2)}
+    for job in urgent:
+        interactive(connections, job)
+    let_in(connections)
+    taken: list[str] = []
+    with connections.celery.connection_for_read() as broker:
+        channel = broker.channel()
+        channel.basic_qos(0, 1, False)
+
+        def take(body: object, message: Message) -> None:
+            taken.append(message.delivery_info["routing_key"])
+            message.ack()
+
+        queues = [Queue(queue(Stage.DETECTION, priority)) for priority in Priority]
+        with broker.Consumer(queues, callbacks=[take], channel=channel):
+            while len(taken) < 10:
+                broker.drain_events(timeout=5)
+    assert taken.count("detection.interactive") == 2
+    assert set(taken[:4]) == {"detection", "detection.interactive"}
+    assert taken[:4].count("detection.interactive") == 2
 
 
 def test_a_message_that_redis_forgot_is_sent_again(connections: Connections, new_job: NewJob) -> None:

@@ -64,14 +64,14 @@ def end(
     for face, caption in enumerate(captions):
         connection.execute(
             text("""
-                insert into faces (image_id, position, box, crop_box, landmarks, confidence, flags, crop_key, caption,
-                    captioner, states_key, score, uncertainty, percentile, bundle)
-                values (:image, :face, '{1,2,3,4}', '{0,0,5,5}', '{1,2,3,4,5,6,7,8,9,10}', 0.99, '{small}', :crop,
+                insert into faces (image_id, job_id, position, box, crop_box, landmarks, confidence, flags, crop_key,
+                    caption, captioner, states_key, score, uncertainty, percentile, bundle)
+                values (:image, :job, :face, '{1,2,3,4}', '{0,0,5,5}', '{1,2,3,4,5,6,7,8,9,10}', 0.99, '{small}', :crop,
                     :caption, '{"name": "describer"}', :states, 0.5, 0.1, 60, :bundle)
             """),
             {
-                "image": image, "face": face, "crop": f"jobs/{job}/crops/{position}-{face}.jpg", "caption": caption,
-                "states": f"jobs/{job}/states/x.safetensors", "bundle": DIGEST,
+                "image": image, "job": job, "face": face, "crop": f"jobs/{job}/crops/{position}-{face}.jpg",
+                "caption": caption, "states": f"jobs/{job}/states/x.safetensors", "bundle": DIGEST,
             },
         )  # fmt: skip
     if state == "failed":
@@ -123,12 +123,12 @@ def test_faces_keep_what_was_seen_and_lose_what_was_judged(database: Engine, sou
     seen = """
         select images.position, faces.position, box, crop_box, landmarks, confidence, flags, crop_key, caption,
             captioner
-        from faces join images on images.id = image_id where job_id = :job order by 1, 2
+        from faces join images on images.id = image_id where images.job_id = :job order by 1, 2
     """
     assert rows(database, seen, job=job) == rows(database, seen, job=source)
     assert len(rows(database, seen, job=job)) == 6
     judged = "select distinct states_key, score, uncertainty, percentile, faces.bundle, scored_at from faces"
-    judged += " join images on images.id = image_id where job_id = :job"
+    judged += " join images on images.id = image_id where images.job_id = :job"
     assert rows(database, judged, job=job) == [(None,) * 6]
     assert rows(database, "select * from faces order by id")[: len(before)] == before, "the source is as it was"
 

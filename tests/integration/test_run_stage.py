@@ -15,7 +15,7 @@ from shared.jobs.delivery import Batch, ClaimedImage
 from shared.jobs.states import Stage
 from shared.pipeline.connections import Connections
 from shared.pipeline.lease import STUCK
-from shared.pipeline.run_stage import Done, Failed, Outcome, Skipped, run_stage
+from shared.pipeline.run_stage import Done, Failed, Finished, Later, Outcome, Saved, Skipped, run_stage
 from shared.settings import Settings
 from tests.integration.conftest import counters_are_exact
 
@@ -39,7 +39,7 @@ def waiting_messages(connections: Connections, stage: Stage) -> int:
         return broker.default_channel.client.llen(str(stage))
 
 
-def no_output(connection: Connection, outcomes: list[Done | Skipped]) -> None:
+def no_output(connection: Connection, outcomes: list[Saved]) -> None:
     """A stage that writes nothing."""
 
 
@@ -56,7 +56,7 @@ def test_each_image_gets_its_own_end(connections: Connections, new_job: NewJob) 
             Failed(unlucky, FetchFailed()),
         ]
 
-    def save(connection: Connection, outcomes: list[Done | Skipped]) -> None:
+    def save(connection: Connection, outcomes: list[Saved]) -> None:
         saved.extend(outcome.image.id for outcome in outcomes)
 
     run_stage(connections, batch, work, save)
@@ -122,7 +122,7 @@ def test_a_missing_object_fails_its_own_image_only(connections: Connections, new
 def test_nothing_is_saved_for_images_that_were_taken_away(connections: Connections, new_job: NewJob) -> None:
     job = new_job(images=2)
     [batch] = let_in(connections, job)
-    saved: list[Done | Skipped] = []
+    saved: list[Saved] = []
 
     def work(claimed: list[ClaimedImage], token: UUID) -> list[Outcome]:
         with connections.database.begin() as connection:
@@ -138,7 +138,7 @@ def test_nothing_is_saved_for_images_that_were_taken_away(connections: Connectio
 def test_a_failed_save_leaves_no_half(connections: Connections, new_job: NewJob) -> None:
     [batch] = let_in(connections, new_job(images=2))
 
-    def save(connection: Connection, outcomes: list[Done | Skipped]) -> None:
+    def save(connection: Connection, outcomes: list[Saved]) -> None:
         connection.execute(text("update images set name = 'half'"))
         raise OperationalError("update", {}, ConnectionError("Postgres went away"))
 
@@ -152,7 +152,7 @@ def test_a_failed_save_leaves_no_half(connections: Connections, new_job: NewJob)
 def test_outputs_that_cannot_be_written_fail_their_images(connections: Connections, new_job: NewJob) -> None:
     [batch] = let_in(connections, new_job(images=1))
 
-    def save(connection: Connection, outcomes: list[Done | Skipped]) -> None:
+    def save(connection: Connection, outcomes: list[Saved]) -> None:
         if outcomes:
             connection.execute(text("select 1 / 0"))
 
@@ -173,6 +173,39 @@ def test_an_outage_costs_no_attempt(connections: Connections, new_job: NewJob) -
         assert len(batch.image_ids) == 2, "nobody is to blame, so nobody travels alone"
         run_stage(connections, batch, work, no_output)
     assert images(connections) == [("detection", "ready", "storage_unavailable")] * 2
+
+
+def test_what_waits_for_a_neighbour_loses_no_attempt(connections: Connections, new_job: NewJob) -> None:
+    job = new_job(images=2)
+    for _ in range(connections.settings.max_attempts + 1):
+        with connections.database.begin() as connection:
+            connection.execute(text("update images set not_before = null"))
+        [batch] = let_in(connections, job)
+        assert len(batch.image_ids) == 2
+        run_stage(
+            connections,
+            batch,
+            lambda claimed, _: [Later(each, 60, "same_image", "It waits.") for each in claimed],
+            no_output,
+        )
+        assert let_in(connections, job) == [], "not before its time"
+    assert images(connections) == [("detection", "ready", "same_image")] * 2
+    with connections.database.connect() as connection:
+        assert connection.execute(text("select count(*) from attempts")).scalar_one() == 0
+
+
+def test_what_is_finished_skips_the_rest_of_the_journey(connections: Connections, new_job: NewJob) -> None:
+    [batch] = let_in(connections, new_job(images=1))
+    saved: list[Saved] = []
+    run_stage(
+        connections,
+        batch,
+        lambda claimed, _: [Finished(each, "all of it") for each in claimed],
+        lambda _, outcomes: saved.extend(outcomes),
+    )
+    assert images(connections) == [("scoring", "succeeded", None)]
+    assert [each.output for each in saved] == ["all of it"]
+    assert waiting_messages(connections, Stage.CAPTIONING) == 0
 
 
 def test_what_goes_on_is_cut_to_the_next_stage(connections: Connections, new_job: NewJob) -> None:

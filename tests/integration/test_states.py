@@ -10,7 +10,7 @@ from shared.errors import IllegalMove
 from shared.jobs import closing, delivery, sweep
 from shared.jobs.delivery import Batch, Verdict
 from shared.jobs.moves import move
-from shared.jobs.states import ImageState, Stage
+from shared.jobs.states import ImageState, Priority, Stage
 from shared.jobs.sweep import take_back_unrung
 from tests.integration.conftest import counters_are_exact
 
@@ -141,10 +141,11 @@ def test_cancelling_fences_workers_and_keeps_what_is_finished(database: Engine, 
         assert delivery.held(connection, [first, second], token) == set()
 
 
-def test_an_empty_job_completes(database: Engine, new_job: NewJob) -> None:
-    job = new_job(images=0)
+def test_an_empty_job_is_complete_when_it_is_accepted(database: Engine, new_job: NewJob) -> None:
+    new_job(images=0)
     with database.begin() as connection:
-        assert closing.complete_jobs(connection) == [job]
+        assert connection.execute(text("select state from jobs")).scalar_one() == "completed"
+        assert closing.complete_jobs(connection) == []
 
 
 def test_a_run_that_does_not_count_leaves_the_attempts_as_they_were(database: Engine, new_job: NewJob) -> None:
@@ -167,8 +168,11 @@ def test_a_move_that_the_table_does_not_have_is_undone(database: Engine, new_job
 
 def test_messages_that_are_gone_are_taken_back_at_their_stage_only(database: Engine, new_job: NewJob) -> None:
     [batch] = admitted(database, new_job(images=2), lease=60)
+    lane = (Stage.DETECTION, Priority.BULK)
     with database.begin() as connection:
-        assert take_back_unrung(connection, Stage.DETECTION, waited=10, lease_seconds=60) == 0, "sent just now"
-        assert take_back_unrung(connection, Stage.SCORING, waited=-1, lease_seconds=60) == 0
-        assert take_back_unrung(connection, Stage.DETECTION, waited=-1, lease_seconds=60) == 2
+        other = (Stage.DETECTION, Priority.INTERACTIVE)
+        assert take_back_unrung(connection, *other, waited=-1, lease_seconds=60) == 0, "messages of another queue"
+        assert take_back_unrung(connection, *lane, waited=10, lease_seconds=60) == 0, "sent just now"
+        assert take_back_unrung(connection, Stage.SCORING, Priority.BULK, waited=-1, lease_seconds=60) == 0
+        assert take_back_unrung(connection, *lane, waited=-1, lease_seconds=60) == 2
     assert claimed(database, batch)[1] == []

@@ -14,6 +14,7 @@ from sqlalchemy import Engine, create_engine, text
 from services.client import Facemem
 from services.local.system import LocalSystem, local_system
 from shared.jobs.states import Stage
+from shared.pipeline.stages import QUEUES
 from shared.settings import LocalSettings
 from tests.servers import Bucket
 
@@ -43,7 +44,7 @@ class Running:
     def messages(self) -> int:
         """Messages that wait in any queue or are not acknowledged."""
         with redis.Redis.from_url(self.broker_url) as broker:
-            return sum(broker.llen(stage) for stage in Stage) + broker.hlen("unacked")
+            return sum(broker.llen(name) for name in QUEUES) + broker.hlen("unacked")
 
     def workers(self, stage: str) -> list[psutil.Process]:
         """The processes of a kind of worker, as they are now."""

@@ -81,7 +81,7 @@ def assert_nothing_lost_or_doubled(running: Running, job: UUID) -> None:
             text("""
                 select count(*), count(distinct image_id), count(explanations.face_id)
                 from faces join images on images.id = image_id left join explanations on face_id = faces.id
-                where job_id = :job
+                where images.job_id = :job
             """),
             {"job": job},
         ).one()

@@ -16,7 +16,7 @@ def api_url(database_url: str, broker_url: str, storage_folder_url: str) -> Iter
         database_url=database_url,
         broker_url=broker_url,
         storage_url=storage_folder_url,
-        max_files_per_job=300,
+        max_images_per_job=300,
         max_file_bytes=1_000_000,
     )
     app = create_app(settings)

@@ -1,8 +1,8 @@
 """The one Celery configuration: what the promise of the design rests on."""
 
-from shared.jobs.states import Stage
+from shared.jobs.states import Priority, Stage
 from shared.pipeline.celery_app import VISIBILITY_SECONDS, build
-from shared.pipeline.stages import PLANS
+from shared.pipeline.stages import PLANS, queue
 from shared.settings import Settings
 
 
@@ -21,9 +21,10 @@ def test_redelivery_comes_after_any_batch_has_ended() -> None:
     assert Settings.model_fields["max_run_seconds"].default < VISIBILITY_SECONDS
 
 
-def test_every_stage_has_its_queue_and_its_task() -> None:
+def test_every_stage_has_its_queues_and_its_task() -> None:
     conf = build("redis://localhost").conf
-    assert {queue.name for queue in conf.task_queues} == set(Stage)
+    assert {each.name for each in conf.task_queues} == set(Stage) | {f"{stage}.interactive" for stage in Stage}
+    assert queue(Stage.SCORING, Priority.BULK) == "scoring", "as it is called everywhere"
     assert {plan.task: {"queue": str(stage)} for stage, plan in PLANS.items()} == conf.task_routes
     assert len({plan.task for plan in PLANS.values()}) == len(Stage)
 

@@ -1,11 +1,11 @@
-"""Which files are meant, and in how many jobs they go."""
+"""Which files are meant."""
 
-import os
 from pathlib import Path
 
 import pytest
 
-from services.cli.gather import NoImages, gather, portions, shown
+from services.cli.gather import NoImages, gather
+from services.cli.sources import Images, Listed, MixedSources, source
 
 
 @pytest.fixture
@@ -49,14 +49,12 @@ def test_nothing_to_score_is_an_error(folder: Path) -> None:
         gather([Path("empty")])
 
 
-def test_jobs_are_as_few_as_their_limits_allow(folder: Path) -> None:
-    files = gather([Path()])
-    assert portions(files) == [files]
-    assert portions(files, most_files=3) == [files[:3], files[3:]]
-    assert portions(files, most_bytes=10) == [files[:2], files[2:]]
-    assert portions(files, most_bytes=1) == [[file] for file in files]
-
-
-def test_any_path_can_be_shown() -> None:
-    assert shown(Path(os.fsdecode(b"caf\xe9.jpg"))) == "caf\N{REPLACEMENT CHARACTER}.jpg"
-    assert shown(Path("Zoë.jpg")) == "Zoë.jpg"
+def test_an_archive_or_a_manifest_is_a_job_of_its_own(folder: Path) -> None:
+    for name in ("a.zip", "b.tar.gz", "links.CSV"):
+        Path(name).write_bytes(b"-")
+    assert source([Path("a.zip")]) == Listed(Path("a.zip"), is_archive=True)
+    assert source([Path("b.tar.gz")]) == Listed(Path("b.tar.gz"), is_archive=True)
+    assert source([Path("links.CSV")]) == Listed(Path("links.CSV"), is_archive=False)
+    assert source([Path("sub"), Path("notes.txt")]) == Images(gather([Path("sub"), Path("notes.txt")]))
+    with pytest.raises(MixedSources):
+        source([Path("a.zip"), Path("a.jpeg")])

@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from PIL import Image
 from rich.console import Console
 
-from services.api.insight_schemas import Association, Insights
+from services.api.schemas.insights import Association, Insights
 from services.cli.insight_tables import insights_view
 from services.cli.main import cli
 from services.client import ApiError, Facemem

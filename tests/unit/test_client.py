@@ -1,19 +1,22 @@
 """The client against the real API, and against servers that are something else."""
 
+import json
 import os
 import threading
+import zipfile
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
 from psutil import Process
 
-from services.api.schemas import FaceResult, JobStatus, Link
+from services.api.schemas import FaceResult, Link
 from services.client import ApiError, Facemem, Unreachable
 from services.client.errors import FileUnreadable
-from services.client.uploads import LazyFile
+from services.client.multipart import LazyFile
 from shared.jobs.states import ImageState, JobState
 
 
@@ -99,38 +102,138 @@ def test_a_file_that_cannot_be_sent_is_named(facemem: Facemem, tmp_path: Path) -
         lazy.read(100)
 
 
-def test_watching_ends_with_the_job(facemem: Facemem, tmp_path: Path) -> None:
+def test_watching_tells_what_changes_and_ends_with_the_job(facemem: Facemem, tmp_path: Path) -> None:
     job = facemem.submit(files(tmp_path, 3))
     seen = []
     for status in facemem.watch(job.id, seconds=0.01):
         seen.append(status.state)
-        if len(seen) == 3:
-            facemem.cancel(job.id)
-    assert seen[:3] == [JobState.RUNNING] * 3
-    assert seen[-1] == JobState.CANCELLED
+        following = {1: facemem.pause, 2: facemem.resume, 3: facemem.cancel}.get(len(seen))
+        if following is not None:
+            following(job.id)
+    assert seen == [JobState.RUNNING, JobState.PAUSED, JobState.RUNNING, JobState.CANCELLED]
     assert {image.state for image in facemem.results(job.id)} == {ImageState.CANCELLED}
 
 
-class Faltering(Facemem):
-    """Nobody answers the first three times."""
-
-    def __init__(self, url: str) -> None:
-        super().__init__(url)
-        self.errors = [Unreachable(), ApiError("temporarily_unavailable", "Try again.", 503), Unreachable()]
-
-    def job(self, job_id: object) -> JobStatus:
-        if self.errors:
-            raise self.errors.pop()
-        return super().job(job_id)
+def test_events_tell_the_same(facemem: Facemem, tmp_path: Path) -> None:
+    job = facemem.submit(files(tmp_path, 3))
+    seen = []
+    for status in facemem.events(job.id):
+        seen.append(status.state)
+        if len(seen) == 1:
+            facemem.cancel(job.id)
+    assert (seen[0], seen[-1]) == (JobState.RUNNING, JobState.CANCELLED)
 
 
-def test_watching_outlasts_a_restart_but_not_a_refusal(facemem: Facemem, tmp_path: Path) -> None:
+def test_jobs_are_found_by_what_they_were_told(facemem: Facemem, tmp_path: Path) -> None:
+    paths = files(tmp_path, 1)
+    spring = facemem.submit(paths, name="a", labels=["spring", "print"], priority="interactive")
+    autumn = facemem.submit(paths, name="b", labels=["autumn"], idempotency_key="order-7")
+    facemem.pause(autumn.id)
+    assert [job.id for job in facemem.jobs()] == [autumn.id, spring.id]
+    for filters in (
+        {"labels": ["print", "spring"]},
+        {"states": ["running"]},
+        {"ids": [spring.id]},
+        {"name": "a"},
+        {"priority": "interactive"},
+        {"created_before": autumn.created_at},
+    ):
+        assert [job.id for job in facemem.jobs(**filters)] == [spring.id], filters
+    assert [job.id for job in facemem.jobs(idempotency_key="order-7")] == [autumn.id]
+    assert list(facemem.jobs(labels=["spring", "autumn"])) == []
+
+
+def test_a_watch_outlasts_a_restart_but_not_a_refusal(facemem: Facemem, tmp_path: Path) -> None:
     job = facemem.submit(files(tmp_path, 1))
     facemem.cancel(job.id)
-    with Faltering(facemem.url) as faltering:
-        assert [status.state for status in faltering.watch(job.id, seconds=0.01)] == ["cancelled"]
+    asked = facemem._calls.request
+    errors = [Unreachable(), ApiError("temporarily_unavailable", "Try again.", 503), Unreachable()]
+
+    def faltering(*arguments: Any, **options: Any) -> Any:
+        if errors:
+            raise errors.pop()
+        return asked(*arguments, **options)
+
+    facemem._calls.request = faltering  # type: ignore[method-assign]
+    assert [status.state for status in facemem.watch(job.id, seconds=0.01)] == ["cancelled"]
     with pytest.raises(ApiError):
         list(facemem.watch(uuid4()))
+
+
+def test_repeating_a_submission_is_the_same_job(facemem: Facemem, tmp_path: Path) -> None:
+    paths = files(tmp_path, 2)
+    first = facemem.submit(paths, idempotency_key="order-4711", name="a")
+    assert facemem.submit(paths, idempotency_key="order-4711", name="a").id == first.id
+    with pytest.raises(ApiError) as other:
+        facemem.submit(paths, idempotency_key="order-4711", name="b")
+    assert other.value.code == "idempotency_key_reused"
+
+
+def test_a_preview_leaves_nothing_behind(facemem: Facemem, tmp_path: Path) -> None:
+    [path] = files(tmp_path, 1)
+    found = facemem.preview([path, path], name="n", labels=["a"])
+    assert (found.images, found.accepted, found.duplicates) == (2, 2, 1)
+    links = facemem.preview_links(["https://example.org/a.jpg", "gopher://example.org/b.jpg"])
+    assert (links.images, links.accepted, links.rejected.images) == (2, 1, 1)
+    with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive:
+        archive.write(path, "in/a.jpg")
+    assert facemem.preview_archive(tmp_path / "set.zip").images == 1
+    assert list(facemem.jobs()) == []
+
+
+def test_archives_and_manifests_are_sent_as_they_are(facemem: Facemem, tmp_path: Path) -> None:
+    [path] = files(tmp_path, 1)
+    with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive:
+        archive.write(path, "in/a.jpg")
+    job = facemem.submit_archive(tmp_path / "set.zip", name="zip", labels=["a", "b"], metadata={"n": [1]})
+    assert (job.name, job.labels, job.metadata, job.images) == ("zip", ["a", "b"], {"n": [1]}, 1)
+    manifest = tmp_path / "links.csv"
+    manifest.write_text("url,custom_id,photographer\nhttps://example.org/a.jpg,7,Ada\n")
+    job = facemem.submit_manifest(manifest, deadline_seconds=60, retention_seconds=60, scores_only=True)
+    [image] = facemem.results(job.id)
+    assert (image.custom_id, image.metadata, job.scores_only) == ("7", {"photographer": "Ada"}, True)
+    assert job.deadline is not None
+
+
+def test_pictures_and_results_of_a_job_can_be_taken_away(facemem: Facemem, tmp_path: Path) -> None:
+    job = facemem.submit(files(tmp_path, 2), relative_to=tmp_path)
+    facemem.export(job.id, "jsonl", tmp_path / "scores.jsonl")
+    records = [json.loads(line) for line in (tmp_path / "scores.jsonl").read_text().splitlines()]
+    assert [record["image"] for record in records] == ["0000.jpg", "0001.jpg"]
+    assert list(facemem.faces(job.id)) == []
+    assert list(facemem.results(job.id, states=["succeeded"])) == []
+    with pytest.raises(ApiError):
+        facemem.export(uuid4(), "csv", tmp_path / "absent.csv")
+    assert not list(tmp_path.glob("absent*"))
+
+
+def test_deleting_leaves_a_receipt_and_a_trace(facemem: Facemem, tmp_path: Path) -> None:
+    job = facemem.submit(files(tmp_path, 2))
+    first, _ = facemem.results(job.id)
+    assert facemem.delete_image(first.id).images == 1
+    receipt = facemem.delete_job(job.id)
+    assert facemem.deletion(receipt.id).job == job.id
+    assert receipt.id in [each.id for each in facemem.deletions()]
+    assert [entry.subject for entry in facemem.audit(action="job.deleted")] == [str(job.id)]
+    with pytest.raises(ApiError):
+        facemem.job(job.id)
+
+
+def test_keys_and_webhooks_come_and_go(facemem: Facemem) -> None:
+    assert {"max_file_bytes", "max_labels"} <= {limit.name for limit in facemem.limits()}
+    made = facemem.keys.create("press", ["read"], tenant="press", expires_in_seconds=60)
+    with Facemem(facemem.url, made.key) as press:
+        assert (press.tenant().tenant, press.tenant().scopes) == ("press", ["read"])
+    hook = facemem.webhooks.create("https://example.org/a", ["job.completed"])
+    assert facemem.webhooks.webhook(hook.id).events == ["job.completed"]
+    assert not facemem.webhooks.change(hook.id, enabled=False).enabled
+    assert facemem.webhooks.change(hook.id, enabled=True, url="https://example.org/b").url == "https://example.org/b"
+    assert facemem.webhooks.rotate(hook.id).secret != hook.secret
+    sent = facemem.webhooks.test(hook.id)
+    assert facemem.webhooks.redeliver(hook.id, sent.id).id == sent.id
+    assert [each.id for each in facemem.webhooks.deliveries(hook.id)] == [sent.id]
+    facemem.webhooks.delete(hook.id)
+    assert facemem.webhooks.all() == []
 
 
 def test_links_are_submitted_as_they_are(facemem: Facemem) -> None:

@@ -48,7 +48,10 @@ def test_a_sheet_of_everything_is_drawn() -> None:
     assert has(sheet, LOWERING)
 
 
-@pytest.mark.parametrize("images", [[], [sheet_image(faces=0)], [sheet_image()]])
+SCORES_ONLY = SheetImage(image("a.jpg", *[face(n, caption=None, words=None) for n in range(4)]), None, [], left_out=4)
+
+
+@pytest.mark.parametrize("images", [[], [sheet_image(faces=0)], [sheet_image()], [SCORES_ONLY]])
 def test_a_sheet_of_little_is_drawn(images: list[SheetImage]) -> None:
     assert draw(SheetContent("", "", "", images)).width == 1640
 

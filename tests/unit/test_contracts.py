@@ -33,3 +33,10 @@ def test_import_contracts_hold() -> None:
 def test_light_processes_load_no_torch(module: str) -> None:
     code = f"import sys, {module}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+def test_the_client_needs_neither_web_framework_nor_database() -> None:
+    foreign = {"flask", "flask_openapi3", "sqlalchemy", "boto3", "celery", "redis", "numpy", "PIL"}
+    code = f"import sys, services.client; sys.exit(', '.join({foreign} & set(sys.modules)) or 0)"
+    found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stderr

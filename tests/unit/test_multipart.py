@@ -5,19 +5,20 @@ from pathlib import Path
 
 import pytest
 
-from services.api.multipart import MAX_FIELD_BYTES, SPOOL_BYTES, SentField, SentFile, parts
 from services.api.problems import InvalidSubmission, LimitExceeded
+from services.api.submission.multipart import MAX_FIELD_BYTES, SentField, SentFile, parts
+from services.api.submission.spool import SPOOL_BYTES
 
 BOUNDARY = b"line"
 BODY = (
     b"A preamble, which means nothing.\r\n"
-    b'--line\r\nContent-Disposition: form-data; name="name"\r\n\r\ngr\xc3\xbcn \xff\r\n'
+    b'--line\r\nContent-Disposition: form-data; name="name"\r\n\r\ngr\xc3\xbcn\r\n'
     b'--line\r\nContent-Disposition: form-data; name="images"; filename="a/\xc3\xa4.jpg"\r\n'
     b"Content-Type: image/jpeg\r\n\r\none\r\n--lin\r\n--lines\r\ntwo\r\n"
     b'--line\r\nContent-Disposition: form-data; name="images"; filename=""\r\n\r\n\r\n'
     b"--line--"
 )
-PARTS = [("name", "grün \ufffd"), ("images", "a/ä.jpg", b"one\r\n--lin\r\n--lines\r\ntwo"), ("images", "", b"")]
+PARTS = [("name", "grün"), ("images", "a/ä.jpg", b"one\r\n--lin\r\n--lines\r\ntwo"), ("images", "", b"")]
 
 
 class Trickling(BytesIO):
@@ -34,9 +35,14 @@ def taken(stream: BytesIO, boundary: bytes = BOUNDARY, max_file_bytes: int = 100
         if isinstance(part, SentField):
             found.append((part.name, part.value))
         else:
-            with part.content as content:
+            with part.file.content as content:
                 found.append((part.name, part.filename, content.read()))
     return found
+
+
+def test_a_field_that_is_no_text_is_refused() -> None:
+    with pytest.raises(InvalidSubmission):
+        taken(BytesIO(BODY.replace(b"gr\xc3\xbcn", b"gr\xfcn")))
 
 
 def form(*contents: bytes) -> bytes:
@@ -114,10 +120,10 @@ def test_a_file_that_is_too_large_is_counted_but_not_kept() -> None:
     [large, next_one] = parts(BytesIO(form(b"-" * 1_000_000, b"next")), BOUNDARY, max_file_bytes=1000)
     assert isinstance(large, SentFile)
     assert isinstance(next_one, SentFile)
-    with large.content, next_one.content:
-        assert large.size == 1_000_000
-        assert len(large.content.read()) <= 1000
-        assert next_one.content.read() == b"next"
+    with large.file.content, next_one.file.content:
+        assert large.file.size == 1_000_000
+        assert len(large.file.content.read()) <= 1000
+        assert next_one.file.content.read() == b"next"
 
 
 def test_only_files_that_were_taken_and_not_closed_are_open() -> None:
@@ -128,7 +134,7 @@ def test_only_files_that_were_taken_and_not_closed_are_open() -> None:
     for part in parts(BytesIO(form(*[b"-" * (SPOOL_BYTES + 1)] * 5)), BOUNDARY, max_file_bytes=2 * SPOOL_BYTES):
         assert isinstance(part, SentFile)
         assert opened() == before + 1
-        part.content.close()
+        part.file.content.close()
     with pytest.raises(InvalidSubmission):
         taken(BytesIO(form(b"-" * (SPOOL_BYTES + 1))[:-20]), max_file_bytes=2 * SPOOL_BYTES)
     assert opened() == before

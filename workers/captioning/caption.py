@@ -19,6 +19,7 @@ log = structlog.get_logger()
 # How long an answer to "is Ollama there?" is believed.
 BELIEVED_SECONDS = 20.0
 CROP_PIXELS = 1_000_000
+DESCRIBER = {"name": "describer", "version": DESCRIBER_VERSION}
 
 
 @dataclass(frozen=True)
@@ -50,13 +51,22 @@ class Captioners:
         self._there = False
         self._asked_at = -BELIEVED_SECONDS
 
+    def identity(self, asked_for: Captioner) -> dict[str, Any] | None:
+        """Who would write now, as it goes with a caption; None if nobody can say, because Ollama does not answer."""
+        if self._choose(self._wanted(asked_for)) == "describer":
+            return DESCRIBER
+        try:
+            return self._ollama.identity()
+        except (CaptionFailed, CaptionerUnavailable):
+            return None
+
     def caption(self, portrait: Portrait, asked_for: Captioner) -> Caption:
         """Describe one face with the captioner the job asks for; `auto` leaves it to this worker's setting.
 
         With `auto` the describer writes what Ollama does not. A job that insists on Ollama gets CaptionerUnavailable
         (it is away), CaptionFailed (not this time) or CaptionRefused (never).
         """
-        wanted = self._preferred if asked_for == "auto" else asked_for
+        wanted = self._wanted(asked_for)
         if self._choose(wanted) == "describer":
             return self._described(portrait)
         try:
@@ -69,6 +79,9 @@ class Captioners:
             self._there = isinstance(error, CaptionRefused)
             self._asked_at = monotonic()
             return self._described(portrait)
+
+    def _wanted(self, asked_for: Captioner) -> Captioner:
+        return self._preferred if asked_for == "auto" else asked_for
 
     def _choose(self, wanted: Captioner) -> Literal["ollama", "describer"]:
         if wanted != "auto":
@@ -84,4 +97,4 @@ class Captioners:
     def _described(self, portrait: Portrait) -> Caption:
         crop = decode(portrait.jpeg, max_pixels=CROP_PIXELS).pixels
         words = describe(crop, to_crop(portrait.landmarks, portrait.crop_box))
-        return Caption(words, {"name": "describer", "version": DESCRIBER_VERSION})
+        return Caption(words, DESCRIBER)

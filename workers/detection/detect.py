@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 
 import numpy as np
 
@@ -12,8 +13,19 @@ from shared.images.crop import Box, crop_face, to_crop
 from shared.images.decode import Decoded, decode, encode_jpeg
 from shared.settings import Settings
 
+# Goes into `detector`; raise it when the same file would give another photo, other faces, crops or flags.
+DETECTOR_VERSION = "1"
 # JPEG at 95 leaves the crop's pixels within a grey level or two of what was cut.
 CROP_QUALITY = 95
+
+
+def detector(settings: Settings) -> str:
+    """What faces are looked for with, and how: images of the same bytes and the same detector have the same faces."""
+    return (
+        f"{DETECTOR_VERSION}, facenet-pytorch {version('facenet-pytorch')}, long side {settings.detection_long_side}, "
+        f"faces from {settings.detection_min_face}, sure from {settings.detection_threshold:g}, "
+        f"at most {settings.detection_max_faces}, margin {settings.crop_margin:g}"
+    )
 
 
 @dataclass(frozen=True)

@@ -1,18 +1,34 @@
-"""The detection stage: reads originals; writes photos and crops to storage, and face rows."""
+"""The detection stage: reads originals; writes photos and crops to storage, and face rows.
 
+What the same bytes gave before is taken over instead. Of several in one set the first is computed, and the others wait
+for all that it becomes.
+"""
+
+from collections import defaultdict
 from uuid import UUID
 
+import structlog
 from sqlalchemy import Connection, delete, insert, update
+from sqlalchemy.orm import Session
 
 from shared.compute import use_threads
 from shared.database.tables import Face, Image
 from shared.errors import ObjectMissing, PermanentError
 from shared.faces.finder import FaceFinder
+from shared.jobs import reuse, stored
 from shared.jobs.delivery import ClaimedImage
+from shared.jobs.reuse import Twin
 from shared.pipeline.connections import Connections
-from shared.pipeline.run_stage import Done, Failed, Outcome, Save, Skipped, Work
-from shared.storage import keys
-from workers.detection.detect import Photograph, detect
+from shared.pipeline.run_stage import Done, Failed, Later, Outcome, Save, Saved, Skipped, Work
+from workers.detection.detect import Photograph, detect, detector
+from workers.detection.looked import Looked, store, take_over
+
+log = structlog.get_logger()
+
+# Seconds until an image looks again whether its twin is done: a share of what its job has taken so far, so that the
+# wait prolongs it by no more than that, and that many who wait for something slow do not keep us busy.
+LOOK_AGAIN_SHARE = 0.05
+SOONEST_LOOK, LATEST_LOOK = 0.5, 30.0
 
 
 def build(connections: Connections) -> tuple[Work, Save]:
@@ -20,8 +36,18 @@ def build(connections: Connections) -> tuple[Work, Save]:
     settings = connections.settings
     use_threads(settings.threads)
     finder = FaceFinder(settings.device, settings.detection_min_face, settings.detection_threshold)
+    looked_for_with = detector(settings)
 
     def work(images: list[ClaimedImage], token: UUID) -> list[Outcome]:
+        twins, waiting = _known(connections, images, looked_for_with)
+        outcomes = _taken_over(connections, images, twins, token)
+        outcomes += [
+            _wait(image, waiting[image.id]) for image in images if image.id in waiting and image.id not in twins
+        ]
+        settled = {outcome.image.id for outcome in outcomes}
+        return outcomes + computed([image for image in images if image.id not in settled], token)
+
+    def computed(images: list[ClaimedImage], token: UUID) -> list[Outcome]:
         contents: dict[int, bytes] = {}
         outcomes: list[Outcome] = []
         for image in images:
@@ -35,46 +61,79 @@ def build(connections: Connections) -> tuple[Work, Save]:
             _stored(connections, image, photograph, token) for image, photograph in zip(there, photographs, strict=True)
         ]
 
-    return work, _save
+    def save(connection: Connection, outcomes: list[Saved]) -> None:
+        _save(connection, outcomes, looked_for_with)
+
+    return work, save
+
+
+def _known(
+    connections: Connections, images: list[ClaimedImage], looked_for_with: str
+) -> tuple[dict[int, Twin], dict[int, float]]:
+    """The twins that images can take over from, and those that should wait for one, with their job's age."""
+    ids = {image.id for image in images}
+    with Session(connections.database, expire_on_commit=False) as session:
+        twins = reuse.looked_at(session, ids, looked_for_with, ended=True)
+        waiting = reuse.on_the_way(session, ids - twins.keys())
+        # Twins on their way in other jobs are not waited for; but what they have so far is good.
+        twins |= reuse.looked_at(session, ids - twins.keys() - waiting.keys(), looked_for_with, ended=False)
+        session.expunge_all()
+    return twins, waiting
+
+
+def _taken_over(
+    connections: Connections, images: list[ClaimedImage], twins: dict[int, Twin], token: UUID
+) -> list[Outcome]:
+    outcomes: list[Outcome] = []
+    for image in images:
+        if twin := twins.get(image.id):
+            try:
+                outcomes.append(_outcome(image, take_over(connections.objects, image, twin, token)))
+            except ObjectMissing as error:
+                log.info("twin_gone", image=image.id, twin=twin.image.id, error=error.detail)
+    return outcomes
+
+
+def _wait(image: ClaimedImage, age: float) -> Later:
+    seconds = min(max(age * LOOK_AGAIN_SHARE, SOONEST_LOOK), LATEST_LOOK)
+    return Later(image, seconds, "same_image", "The same image comes earlier in this set; what it gets is taken over.")
 
 
 def _stored(connections: Connections, image: ClaimedImage, seen: Photograph | PermanentError, token: UUID) -> Outcome:
-    """Put what people and later stages look at into storage."""
     if isinstance(seen, PermanentError):
         return Failed(image, seen)
-    connections.objects.put(keys.photo(image.job_id, image.id, token), seen.jpeg)
-    for position, face in enumerate(seen.faces):
-        connections.objects.put(keys.crop(image.job_id, image.id, position, token), face.crop_jpeg)
-    if not seen.faces:
-        return Skipped(image, "no_face", "No face was found in this image.", (seen, token))
-    return Done(image, (seen, token))
+    return _outcome(image, store(connections.objects, image, seen, token))
 
 
-def _save(connection: Connection, outcomes: list[Done | Skipped]) -> None:
+def _outcome(image: ClaimedImage, looked: Looked) -> Done | Skipped:
+    if not looked.faces:
+        return Skipped(image, "no_face", "No face was found in this image.", looked)
+    return Done(image, looked)
+
+
+def _save(connection: Connection, outcomes: list[Saved], looked_for_with: str) -> None:
     if not outcomes:
         return
+    sizes: dict[UUID, dict[int, int]] = defaultdict(dict)
+    for outcome in outcomes:
+        sizes[outcome.image.job_id][outcome.image.id] = outcome.output.derived_bytes
+    for job_id, of_images in sizes.items():
+        stored.derived(connection, job_id, of_images)
     faces = []
     for outcome in outcomes:
-        image = outcome.image
-        seen, token = outcome.output
+        image, looked = outcome.image, outcome.output
         connection.execute(
             update(Image)
             .where(Image.id == image.id)
-            .values(width=seen.width, height=seen.height, photo_key=keys.photo(image.job_id, image.id, token))
+            .values(
+                width=looked.width,
+                height=looked.height,
+                photo_key=looked.photo_key,
+                detector=looked_for_with,
+                reused_from=looked.reused_from,
+            )
         )
-        faces += [
-            {
-                "image_id": image.id,
-                "position": position,
-                "box": list(face.box),
-                "crop_box": list(face.crop_box),
-                "landmarks": face.landmarks.ravel().tolist(),
-                "confidence": face.confidence,
-                "flags": face.flags,
-                "crop_key": keys.crop(image.job_id, image.id, position, token),
-            }
-            for position, face in enumerate(seen.faces)
-        ]
+        faces += [{"image_id": image.id, "job_id": image.job_id, **row} for row in looked.faces]
     connection.execute(delete(Face).where(Face.image_id.in_([outcome.image.id for outcome in outcomes])))
     if faces:
         connection.execute(insert(Face), faces)

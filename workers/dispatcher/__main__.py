@@ -3,6 +3,7 @@
 import signal
 import threading
 from collections.abc import Callable
+from functools import partial
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -13,13 +14,24 @@ from shared.errors import TransientError
 from shared.pipeline.connections import Connections
 from shared.settings import settings
 from workers.dispatcher.dispatch import tick
+from workers.dispatcher.erase import erase
+from workers.dispatcher.expired_uploads import remove_strays, remove_uploads
+from workers.dispatcher.expiry import forget_answers, forget_paces
 from workers.dispatcher.lost import LostMessages
+from workers.dispatcher.retention import expire
+from workers.dispatcher.scores_only import ScoresOnly
 from workers.dispatcher.tidy import tidy
+from workers.dispatcher.webhooks import Webhooks
 
 log = structlog.get_logger()
 
 # Nobody waits for tidying, or for lost messages to be noticed within less.
 SELDOM_SECONDS = 1.0
+# Nor for objects that came after their upload had gone; finding them lists all uploads.
+STRAYS_SECONDS = 3600.0
+# Nor for old deliveries and answers to be forgotten; finding them reads a whole table.
+FORGET_SECONDS = 3600.0
+PACES_SECONDS = 60.0
 
 
 def main() -> None:
@@ -28,11 +40,28 @@ def main() -> None:
     logs.configure(configured)
     connections = Connections.of(configured)
     lost = LostMessages()
+    webhooks = Webhooks(connections)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    for seldom in (lambda: tidy(connections), lambda: lost.take_back(connections)):
+    scores_only = ScoresOnly()
+    for seldom in (
+        lambda: tidy(connections),
+        lambda: scores_only.clear(connections),
+        lambda: erase(connections),
+        lambda: expire(connections),
+        lambda: lost.take_back(connections),
+        webhooks.serve,
+    ):
         threading.Thread(target=repeat, args=(seldom, SELDOM_SECONDS, stop), daemon=True).start()
+    threading.Thread(target=repeat, args=(webhooks.forget, FORGET_SECONDS, stop), daemon=True).start()
+    for one_round, pause in (
+        (remove_uploads, SELDOM_SECONDS),
+        (remove_strays, STRAYS_SECONDS),
+        (forget_answers, FORGET_SECONDS),
+        (forget_paces, PACES_SECONDS),
+    ):
+        threading.Thread(target=repeat, args=(partial(one_round, connections), pause, stop), daemon=True).start()
     log.info("dispatcher_ready")
     repeat(lambda: tick(connections), configured.tick_seconds, stop)
 

@@ -1,4 +1,4 @@
-"""One round of the dispatcher: take back what was lost, let work in fairly, close what is finished."""
+"""One round of the dispatcher: take back what was lost, let work in fairly, close what is late or finished."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -6,9 +6,9 @@ from uuid import UUID
 import structlog
 from sqlalchemy import Connection, text
 
-from shared.jobs import closing, delivery
+from shared.jobs import closing, deadlines, delivery
 from shared.jobs.delivery import Batch
-from shared.jobs.states import IN_FLIGHT, Stage
+from shared.jobs.states import IN_FLIGHT, Priority, Stage
 from shared.jobs.sweep import take_back_lost, take_back_undelivered
 from shared.pipeline.connections import Connections
 from shared.pipeline.messages import send
@@ -18,6 +18,7 @@ log = structlog.get_logger()
 
 # Jobs let in within one round. Those beyond wait for the next, which begins as soon as this one has let somebody in.
 JOBS_A_ROUND = 500
+LATE_JOBS_A_ROUND = 20
 
 
 @dataclass
@@ -25,6 +26,7 @@ class OpenJob:
     """A job with images at the door: how many may still come in, and how many wait at which stage."""
 
     id: UUID
+    priority: Priority
     room: int
     waiting: dict[Stage, int]
 
@@ -33,6 +35,7 @@ def tick(connections: Connections) -> int:
     """One round. Returns how many images were let in: while that is not 0 there may be more to do at once."""
     sweep(connections)
     admitted = let_in(connections)
+    fail_late(connections)
     finish(connections)
     return admitted
 
@@ -50,7 +53,7 @@ def let_in(connections: Connections) -> int:
     """One batch from each job in turn, round after round, until every window is full or nothing waits.
 
     The turns go over tenants first, then over a tenant's jobs: a job of a million does not hold up a job of ten, nor a
-    tenant with many jobs one with few.
+    tenant with many jobs one with few. In each turn jobs that somebody waits for come before those in bulk.
     """
     settings = connections.settings
     with connections.database.begin() as connection:
@@ -60,7 +63,7 @@ def let_in(connections: Connections) -> int:
         still_open = []
         for job in jobs:
             batches = _admit_one(connections, job)
-            send(connections.celery, batches)
+            send(connections.celery, batches, job.priority)
             admitted += sum(len(batch.image_ids) for batch in batches)
             if batches and job.room > 0:
                 still_open.append(job)
@@ -88,27 +91,52 @@ def _admit_one(connections: Connections, job: OpenJob) -> list[Batch]:
 
 
 def open_jobs(connection: Connection, window: int) -> list[OpenJob]:
-    """The running jobs with images at the door and room for them: each tenant's oldest, then each one's second, ..."""
+    """The running jobs with images at the door and room for them: each tenant's oldest, then each one's second, ...
+
+    Jobs of each priority have their own turns, so that none waits until all of the other are done.
+    """
     rows = connection.execute(
         text("""
             with counted as (
-                select jobs.id, jobs.tenant, jobs.created_at,
+                select jobs.id, jobs.tenant, jobs.priority, jobs.created_at,
                     :window - coalesce(sum(images) filter (where job_counts.state = any(:in_flight)), 0) as room,
                     json_object_agg(stage, images) filter (where job_counts.state = 'ready' and images > 0) as waiting
                 from jobs join job_counts on job_counts.job_id = jobs.id
                 where jobs.state = 'running'
                 group by jobs.id
             )
-            select id, room, waiting from counted
+            select id, priority, room, waiting from counted
             where room > 0 and waiting is not null
-            order by row_number() over (partition by tenant order by created_at), created_at
+            order by row_number() over (partition by tenant, priority order by created_at),
+                priority <> :first, created_at
             limit :limit
         """),
-        {"window": window, "in_flight": [str(state) for state in IN_FLIGHT], "limit": JOBS_A_ROUND},
+        {
+            "window": window,
+            "in_flight": [str(state) for state in IN_FLIGHT],
+            "first": Priority.INTERACTIVE,
+            "limit": JOBS_A_ROUND,
+        },
     )
     return [
-        OpenJob(row.id, int(row.room), {Stage(stage): images for stage, images in row.waiting.items()}) for row in rows
+        OpenJob(
+            row.id,
+            Priority(row.priority),
+            int(row.room),
+            {Stage(stage): images for stage, images in row.waiting.items()},
+        )
+        for row in rows
     ]
+
+
+def fail_late(connections: Connections) -> None:
+    """Fail what is unfinished of jobs whose deadline has passed, each in a transaction of its own."""
+    with connections.database.connect() as connection:
+        late = deadlines.late_jobs(connection, LATE_JOBS_A_ROUND)
+    for job_id in late:
+        with connections.database.begin() as connection:
+            images = deadlines.fail_late(connection, job_id)
+        log.info("deadline_passed", job=str(job_id), images=images)
 
 
 def finish(connections: Connections) -> None:

@@ -4,11 +4,12 @@ A lease has to outlast the longest queue. But where images wait for a message an
 the message is gone: with a killed worker, a restarted Redis, or a send that failed.
 """
 
+from itertools import product
 from time import monotonic
 
 import structlog
 
-from shared.jobs.states import Stage
+from shared.jobs.states import Priority, Stage
 from shared.jobs.sweep import take_back_unrung
 from shared.pipeline.connections import Connections
 from shared.pipeline.messages import waiting_messages
@@ -17,22 +18,22 @@ log = structlog.get_logger()
 
 
 class LostMessages:
-    """Remembers since when each stage's queue is empty."""
+    """Remembers since when each queue of a stage is empty."""
 
     def __init__(self) -> None:
-        self._empty_since: dict[Stage, float] = {}
+        self._empty_since: dict[tuple[Stage, Priority], float] = {}
 
     def take_back(self, connections: Connections) -> int:
         """Put images back whose message is gone. Returns how many. Raises BrokerUnavailable."""
         patience = connections.settings.lost_message_seconds
         taken_back = 0
-        for stage in Stage:
-            if waiting_messages(connections.celery, stage):
-                self._empty_since.pop(stage, None)
-            elif monotonic() - self._empty_since.setdefault(stage, monotonic()) >= patience:
+        for stage, priority in product(Stage, Priority):
+            if waiting_messages(connections.celery, stage, priority):
+                self._empty_since.pop((stage, priority), None)
+            elif monotonic() - self._empty_since.setdefault((stage, priority), monotonic()) >= patience:
                 with connections.database.begin() as connection:
                     lease = connections.settings.dispatch_lease_seconds
-                    taken_back += take_back_unrung(connection, stage, patience, lease)
+                    taken_back += take_back_unrung(connection, stage, priority, patience, lease)
         if taken_back:
             log.warning("messages_lost", images=taken_back)
         return taken_back

@@ -1,50 +1,99 @@
 """Removing what a finished job leaves that nobody needs: embedded states, and originals with all their metadata.
 
-Originals of images that failed stay, so that the failure can be looked into, until their job is deleted.
+Originals of images that failed stay, so that the failure can be looked into, until their job is deleted; unless the job
+keeps scores only. A retry may open a job again at any time, so objects are listed before it is looked at whether the
+job has ended: what is on the list is older than that.
 """
 
+from datetime import datetime
 from uuid import UUID
 
 import structlog
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, text, update
 from sqlalchemy.orm import Session
 
 from shared.database.tables import Image, Job
 from shared.errors import StorageUnavailable
-from shared.jobs.states import ImageState
+from shared.jobs import forget
+from shared.jobs.in_hand import in_hand_until, window_seconds
+from shared.jobs.states import FINAL, ImageState
 from shared.pipeline.connections import Connections
 from shared.storage import keys
-from shared.storage.objects import delete_prefix
+from workers.dispatcher.scores_only import PLACES_AT_ONCE, clear_some
 
 log = structlog.get_logger()
 
 JOBS_A_ROUND = 20
 KEYS_AT_ONCE = 1000
+# These never move again, whatever the client asks for.
+SETTLED = FINAL - {ImageState.FAILED}
 
 
 def tidy(connections: Connections) -> int:
     """Tidy up after some finished jobs; returns after how many. What a crash left undone is done in a later round."""
     with Session(connections.database) as session:
-        jobs = session.scalars(
-            select(Job.id)
+        jobs = session.execute(
+            select(Job.id, Job.scores_only, Job.finished_at)
             .where(Job.finished_at.is_not(None), Job.tidied_at.is_(None))
             .order_by(func.random())  # so that one job that cannot be tidied does not hold up the others
             .limit(JOBS_A_ROUND)
         ).all()
-    return sum(_tidied(connections, job_id) for job_id in jobs)
+    return sum(_tidied(connections, job.id, job.scores_only, job.finished_at) for job in jobs)
 
 
-def _tidied(connections: Connections, job_id: UUID) -> bool:
+def _tidied(connections: Connections, job_id: UUID, scores_only: bool, finished_at: datetime | None) -> bool:
     try:
-        delete_prefix(connections.objects, keys.states(job_id))
+        _clear(connections, job_id, keys.states(job_id), keep=set())
+        if scores_only:
+            _clear_pixels(connections, job_id)
         while _some_originals_removed(connections, job_id):
             pass
+        # Those that no image names: of attempts that were cut short.
+        _clear(connections, job_id, keys.originals(job_id), keep=_kept_originals(connections, job_id))
     except StorageUnavailable as error:
         log.warning("not_tidied", job=str(job_id), error=error.detail)
         return False
     with Session(connections.database) as session, session.begin():
-        session.execute(update(Job).where(Job.id == job_id).values(tidied_at=func.now()))
+        if scores_only and _in_hand(connections, session, job_id):
+            return False
+        # Not of a job that was opened again and has ended anew since: what that left is still to be found.
+        ended = update(Job).where(Job.id == job_id, Job.finished_at == finished_at)
+        session.execute(ended.values(tidied_at=func.now()))
     return True
+
+
+def _clear(connections: Connections, job_id: UUID, prefix: str, keep: set[str]) -> None:
+    """Remove what lies under a prefix, but for some of it, if the job has ended."""
+    found = [key for key in connections.objects.keys(prefix) if key not in keep]
+    with connections.database.connect() as connection:
+        query = text("select exists (select from jobs where id = :job and finished_at is not null)")
+        if not connection.execute(query, {"job": job_id}).scalar_one():
+            return
+    connections.objects.delete(found)
+
+
+def _clear_pixels(connections: Connections, job_id: UUID) -> None:
+    """All that is left of the pixels and captions of a job that keeps scores only."""
+    with connections.database.connect() as connection:
+        places: int = connection.execute(
+            text("select coalesce(max(position) + 1, 0) from images where job_id = :job"), {"job": job_id}
+        ).scalar_one()
+    for begin in range(0, places, PLACES_AT_ONCE):
+        clear_some(connections, job_id, begin, begin + PLACES_AT_ONCE)
+    for prefix in (keys.photos(job_id), keys.crops(job_id)):
+        _clear(connections, job_id, prefix, keep=set())
+
+
+def _in_hand(connections: Connections, session: Session, job_id: UUID) -> bool:
+    """Whether somebody who was taken for dead may still write pixels."""
+    until = in_hand_until(session.connection(), [job_id], [], window_seconds(connections.settings))
+    return until > session.execute(select(func.clock_timestamp())).scalar_one()
+
+
+def _kept_originals(connections: Connections, job_id: UUID) -> set[str]:
+    with Session(connections.database) as session:
+        query = select(Image.original_key).where(Image.job_id == job_id, Image.original_key.is_not(None))
+        return {key for key in session.scalars(query) if key}
 
 
 def _some_originals_removed(connections: Connections, job_id: UUID) -> bool:
@@ -52,11 +101,11 @@ def _some_originals_removed(connections: Connections, job_id: UUID) -> bool:
     with Session(connections.database) as session:
         found = session.execute(
             select(Image.id, Image.original_key)
-            .where(Image.job_id == job_id, Image.original_key.is_not(None), Image.state != ImageState.FAILED)
+            .where(Image.job_id == job_id, Image.original_key.is_not(None), Image.state.in_(SETTLED))
             .limit(KEYS_AT_ONCE)
         ).all()
-    connections.objects.delete([row.original_key for row in found])
-    with Session(connections.database) as session, session.begin():
-        removed = update(Image).where(Image.id.in_([row.id for row in found])).values(original_key=None)
-        session.execute(removed)
+    if found:
+        connections.objects.delete([row.original_key for row in found])
+        with connections.database.begin() as connection:
+            forget.originals(connection, job_id, [row.id for row in found])
     return bool(found)

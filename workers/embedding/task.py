@@ -16,7 +16,7 @@ from shared.memorability.encoders import Encoders
 from shared.memorability.loaded import Loaded
 from shared.memorability.states import pack
 from shared.pipeline.connections import Connections
-from shared.pipeline.run_stage import Done, Outcome, Save, Skipped, Work
+from shared.pipeline.run_stage import Done, Outcome, Save, Saved, Work
 from shared.storage import keys
 
 CROP_PIXELS = 1_000_000
@@ -35,7 +35,7 @@ def build(connections: Connections) -> tuple[Work, Save]:
         by_image = faces_of(connections.database, [image.id for image in images])
         faces = [face for image in images for face in by_image[image.id]]
         crops = np.stack(
-            [decode(connections.objects.get(face.crop_key), max_pixels=CROP_PIXELS).pixels for face in faces]
+            [decode(connections.objects.get(face.crop_key or ""), max_pixels=CROP_PIXELS).pixels for face in faces]
         )
         states = encoders.encode(crops, [face.caption or "" for face in faces])
         key = keys.batch_states(images[0].job_id, token)
@@ -45,7 +45,7 @@ def build(connections: Connections) -> tuple[Work, Save]:
     return work, _save
 
 
-def _save(connection: Connection, outcomes: list[Done | Skipped]) -> None:
+def _save(connection: Connection, outcomes: list[Saved]) -> None:
     for key in {outcome.output for outcome in outcomes}:
         image_ids = [outcome.image.id for outcome in outcomes if outcome.output == key]
         connection.execute(update(Face).where(Face.image_id.in_(image_ids)).values(states_key=key))

@@ -1,25 +1,17 @@
-"""Fetching an image by its link, from public addresses only.
-
-The host is resolved once; every address it has must be public; the connection goes to the address that was checked,
-so a name server that changes its mind gets nothing. Each redirect is checked anew.
-"""
+"""Fetching an image by its link, from public addresses only (`shared.addresses`). Each redirect is checked anew."""
 
 import asyncio
-import ipaddress
-import socket
 from dataclasses import dataclass
 from io import BytesIO
 
 import httpx
 
+from shared import outgoing
 from shared.errors import FetchFailed, FetchRefused, NotFetched, TooLarge
 
 REDIRECTS = 5
-CONNECT_SECONDS = 5.0
 # Answers that may be different later. 421: the connection was meant for another host.
 PASSING = frozenset({408, 421, 425, 429, 500, 502, 503, 504})
-# Ranges that lead to private IPv4 addresses though `is_global` calls them public: NAT64 (RFC 6052), 6to4 (RFC 3056).
-TRANSLATED = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("2002::/16"))
 
 
 @dataclass(frozen=True)
@@ -34,15 +26,9 @@ class Limits:
 def open_client() -> httpx.AsyncClient:
     """The client that `fetch` expects.
 
-    No connection is kept: the pool knows them by address, and on one address another host's certificate may have been
-    checked. Nothing is asked for compressed: what is small on the way could be huge when inflated.
+    Nothing is asked for compressed: what is small on the way could be huge when inflated.
     """
-    return httpx.AsyncClient(
-        timeout=httpx.Timeout(None, connect=CONNECT_SECONDS),
-        limits=httpx.Limits(max_keepalive_connections=0),
-        headers={"User-Agent": "facemem", "Accept": "image/*", "Accept-Encoding": "identity"},
-        trust_env=False,
-    )
+    return outgoing.open_client({"Accept": "image/*", "Accept-Encoding": "identity"})
 
 
 async def fetch(client: httpx.AsyncClient, url: str, limits: Limits) -> bytes:
@@ -73,15 +59,7 @@ async def _follow(client: httpx.AsyncClient, url: httpx.URL, limits: Limits) -> 
 
 async def _get(client: httpx.AsyncClient, url: httpx.URL, limits: Limits) -> bytes | str:
     """The content, or where the server sends us instead."""
-    _check_link(url, limits.private)
-    host = url.raw_host.decode("ascii")
-    address = await public_address(host, url.port or 443, limits.private)
-    request = client.build_request(
-        "GET",
-        url.copy_with(host=address),
-        headers={"Host": url.netloc.decode("ascii")},
-        extensions={"sni_hostname": host},
-    )
+    request = await outgoing.checked_request(client, "GET", url, limits.private)
     response = await client.send(request, stream=True)
     try:
         if response.has_redirect_location:
@@ -90,37 +68,6 @@ async def _get(client: httpx.AsyncClient, url: httpx.URL, limits: Limits) -> byt
         return await _content(response, limits.bytes)
     finally:
         await response.aclose()
-
-
-def _check_link(url: httpx.URL, private: bool) -> None:
-    if url.scheme not in (("https", "http") if private else ("https",)):
-        raise FetchRefused("Links must begin with https://.")
-    if not url.host or url.userinfo:
-        raise FetchRefused("Links must name a host and carry no password.")
-    if url.port is not None and not 0 < url.port < 2**16:
-        raise FetchRefused(f"There is no port {url.port}.")
-
-
-async def public_address(host: str, port: int, private: bool = False) -> str:
-    """The first address of a host, if all its addresses are public. Raises FetchRefused or FetchFailed."""
-    try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        raise FetchFailed(f"The host {host!r} is not known: {error}") from error
-    addresses = [str(entry[4][0]) for entry in found]
-    for address in addresses:
-        if not private and not is_public(address):
-            raise FetchRefused(f"The host {host!r} has an address that is not public.")
-    return addresses[0]
-
-
-def is_public(address: str) -> bool:
-    """Whether an IP address can only be reached through the public internet."""
-    ip = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped:
-        ip = ip.ipv4_mapped
-    translated = any(ip.version == network.version and ip in network for network in TRANSLATED)
-    return ip.is_global and not ip.is_multicast and not translated
 
 
 def _check_status(status: int) -> None:

@@ -14,7 +14,7 @@ from shared.memorability.loaded import Loaded
 from shared.memorability.scorer import FaceScore, Scorer
 from shared.memorability.states import FaceStates, unpack
 from shared.pipeline.connections import Connections
-from shared.pipeline.run_stage import Done, Outcome, Save, Skipped, Work
+from shared.pipeline.run_stage import Done, Outcome, Save, Saved, Work
 
 
 def build(connections: Connections) -> tuple[Work, Save]:
@@ -37,7 +37,7 @@ def build(connections: Connections) -> tuple[Work, Save]:
     return work, _save
 
 
-def _save(connection: Connection, outcomes: list[Done | Skipped]) -> None:
+def _save(connection: Connection, outcomes: list[Saved]) -> None:
     bundles = {face: outcome.image.bundle for outcome in outcomes for face in outcome.output}
     scores = {face: score for outcome in outcomes for face, score in outcome.output.items()}
     if not scores:

@@ -12,7 +12,7 @@ from services.api.factory import create_app
 from shared.pipeline.connections import Connections
 from shared.settings import Settings
 
-LIMITS = {"max_file_bytes": 1000, "max_files_per_job": 5, "max_submission_bytes": 400_000}
+LIMITS = {"max_file_bytes": 1000, "max_images_per_job": 5, "max_submission_bytes": 400_000}
 
 
 @pytest.fixture

@@ -47,8 +47,9 @@ def ended(client: FlaskClient, database: Engine) -> str:
         )
         connection.execute(
             text("""
-                insert into faces (image_id, position, box, crop_box, landmarks, confidence, crop_key, caption, score)
-                select id, 0, '{1,2,3,4}', '{1,2,3,4}', '{1,2,3,4,5,6,7,8,9,10}', 1, 'k', 'a smile', 0.4
+                insert into faces
+                    (image_id, job_id, position, box, crop_box, landmarks, confidence, crop_key, caption, score)
+                select id, job_id, 0, '{1,2,3,4}', '{1,2,3,4}', '{1,2,3,4,5,6,7,8,9,10}', 1, 'k', 'a smile', 0.4
                 from images where position = 0
             """)
         )
@@ -194,7 +195,7 @@ def test_what_cannot_be_scored_again_is_a_problem(
     assert "mine" in problem(client.post(rescore, json={"bundle": "gigantic"}), 422, "unknown_bundle")["detail"]
     for body in ({}, {"bundle": None}, {"bundle": "mine", "captioner": "ollama"}):
         problem(client.post(rescore, json=body), 422, "invalid_request")
-    problem(client.post(rescore, data=b"{", content_type="application/json"), 422, "invalid_request")
+    problem(client.post(rescore, data=b"{", content_type="application/json"), 400, "invalid_json")
     assert rows(connections, "jobs") == 2
 
 
@@ -205,9 +206,15 @@ def test_the_estimate_of_a_rescored_job_is_about_what_it_does(
     with database.begin() as connection:
         connection.execute(text("update jobs set created_at = now() - interval '100 seconds' where state = 'running'"))
         connection.execute(text("update job_counts set stage = 'scoring' where stage = 'embedding'"))
+        connection.execute(
+            text("""
+                insert into paces (job_id, stage, slot, passed, ended)
+                select id, 'scoring', now() - interval '50 seconds', 5, 5 from jobs where state = 'running'
+            """)
+        )
     half = client.get(link).get_json()
     assert half["progress"] == 0.5
-    assert half["estimate_seconds"] == pytest.approx(100, abs=5)
+    assert half["estimate_seconds"] == pytest.approx(10, abs=1), "five in 50 s, and one is left"
 
 
 def test_a_rescored_job_with_nothing_to_score_is_done(

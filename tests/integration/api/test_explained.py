@@ -70,7 +70,8 @@ def put(connections: Connections) -> Put:
         with connections.database.begin() as connection:
             accept(connection, job, [NewImage("portrait.jpg", original_key="o")])
             image = connection.scalars(select(Image.id).where(Image.job_id == job.id)).one()
-            row = {"image_id": image, "position": 0, "box": [0] * 4, "crop_box": [0] * 4, "landmarks": [0] * 10}
+            row = {"image_id": image, "job_id": job.id, "position": 0, "box": [0] * 4, "crop_box": [0] * 4}
+            row |= {"landmarks": [0] * 10}
             row |= {"confidence": 0.99, "flags": list(flags), "crop_key": f"jobs/{job.id}/crop.jpg", "caption": caption}
             if explained:
                 row |= {"score": 0.41, "uncertainty": 0.1, "percentile": 71.2, "bundle": job.bundle}

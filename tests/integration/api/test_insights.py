@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from flask.testing import FlaskClient
 from PIL import Image as Picture
-from sqlalchemy import Engine, delete, insert, select, text, update
+from sqlalchemy import Engine, delete, func, insert, select, text, update
 
 from services.api import set_findings
 from services.insights.associations import FEWEST
@@ -39,7 +39,7 @@ def filled(database: Engine, photographs: Sequence[Sequence[dict[str, Any]]], na
         images = connection.scalars(select(Image.id).where(Image.job_id == job.id).order_by(Image.position)).all()
         where = {"box": [0] * 4, "crop_box": [0] * 4, "landmarks": [0] * 10, "confidence": 0.9, "crop_key": "c"}
         rows = [
-            {**found, **where, "image_id": image, "position": position}
+            {**found, **where, "image_id": image, "job_id": job.id, "position": position}
             for image, faces in zip(images, photographs, strict=True)
             for position, found in enumerate(faces)
         ]
@@ -276,7 +276,7 @@ def test_a_job_that_has_ended_is_worked_out_once_and_a_running_one_anew(
     answer(client, first)
     assert len(seen) == 2
     with database.begin() as connection:
-        connection.execute(update(Job).values(state="completed"))
+        connection.execute(update(Job).values(state="completed", finished_at=func.now()))
     ended = answer(client, first)
     assert (ended["state"], ended["scores"]) == ("completed", running["scores"])
     assert not any("still running" in warning for warning in ended["warnings"])

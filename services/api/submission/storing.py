@@ -1,0 +1,100 @@
+"""Files on their way into storage, several at a time, while the next ones arrive."""
+
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import BinaryIO, Self, cast
+from uuid import UUID, uuid4
+
+import structlog
+
+from services.api.schemas import NAME_LENGTH
+from services.api.submission.refusals import check_number
+from services.api.submission.spool import Records, Spooled
+from shared.errors import PermanentError, TooLarge, TransientError
+from shared.jobs.accept import NewImage
+from shared.settings import Settings
+from shared.storage import keys
+from shared.storage.objects import Objects, delete_prefix
+
+log = structlog.get_logger()
+
+# Objects written side by side: storage answers are waited for, not computed. No more files are open than these and one.
+UPLOADS_AT_ONCE = 8
+
+
+class NotAFile(PermanentError):
+    """The member of the archive is no file, but a link, a device or the like.
+
+    Put the file itself into the archive.
+    """
+
+    code = "not_a_file"
+
+
+class Storing:
+    """Puts the files of one job into storage, in parallel, and keeps their images in `records`, in their order.
+
+    Without `objects` it only looks at them.
+    """
+
+    def __init__(self, job_id: UUID, settings: Settings, objects: Objects | None) -> None:
+        self.records = Records((TooLarge, NotAFile))
+        self._job_id = job_id
+        self._settings = settings
+        self._objects = objects
+        self._under_way: deque[Future[NewImage]] = deque()
+        self._threads = ThreadPoolExecutor(UPLOADS_AT_ONCE)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._threads.shutdown()  # each thread closes its file
+        if error is not None:
+            self.records.close()
+
+    def add(self, name: str, file: Spooled) -> None:
+        """Store one more file. Raises LimitExceeded if it is one too many, and what storing the earlier ones raised."""
+        # Before any check: from here on the thread closes the file, whatever happens.
+        self._under_way.append(self._threads.submit(self._stored, plain(name or "unnamed"), file))
+        check_number(self.records.number + len(self._under_way), self._settings)
+        if len(self._under_way) > UPLOADS_AT_ONCE:
+            self.records.add(self._under_way.popleft().result())
+
+    def reject(self, name: str, error: PermanentError) -> None:
+        """Note an image that cannot be stored."""
+        self.finish()
+        self.records.add(NewImage(plain(name or "unnamed"), rejected=error))
+        check_number(self.records.number, self._settings)
+
+    def finish(self) -> None:
+        """Wait until everything is stored. Raises what storing raised."""
+        while self._under_way:
+            self.records.add(self._under_way.popleft().result())
+
+    def _stored(self, name: str, file: Spooled) -> NewImage:
+        """One file. One that is too large is an image that failed; it does not fail its neighbours."""
+        with file.content as content:
+            if file.size > (most := self._settings.max_file_bytes):
+                error = TooLarge(f"The file has {file.size:,} bytes; this service accepts {most:,}.")
+                return NewImage(name, rejected=error, content_digest=file.digest)
+            key = keys.original(self._job_id, uuid4())
+            if self._objects is not None:
+                self._objects.put(key, cast(BinaryIO, content))
+            return NewImage(name, original_key=key, original_bytes=file.size, content_digest=file.digest)
+
+
+def plain(name: str) -> str:
+    """A file name as it can be stored and shown."""
+    return name.encode("utf-8", "replace").decode("utf-8").replace("\0", "")[:NAME_LENGTH]
+
+
+def discard(objects: Objects, job_id: UUID) -> None:
+    """Remove what a submission that is not accepted has put into storage."""
+    try:
+        delete_prefix(objects, keys.originals(job_id))
+    except TransientError as error:
+        log.warning("not_discarded", job=str(job_id), error=str(error))

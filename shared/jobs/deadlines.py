@@ -1,0 +1,37 @@
+"""Jobs that had to be done by a certain time, and are not."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy import Connection, text
+
+from shared.jobs.moves import move_all
+from shared.jobs.states import FINAL
+
+
+def late_jobs(connection: Connection, limit: int) -> Sequence[UUID]:
+    """Some jobs whose deadline has passed before they ended."""
+    query = "select id from jobs where deadline <= now() and finished_at is null order by deadline limit :limit"
+    return connection.execute(text(query), {"limit": limit}).scalars().all()
+
+
+def fail_late(connection: Connection, job_id: UUID) -> int:
+    """Fail what is unfinished of a job whose deadline has passed (`deadline_passed`). Returns how many images that are.
+
+    Workers that hold some are fenced from then on; what is finished keeps its results.
+    """
+    # Again, and under lock: a retry takes a deadline that has passed away.
+    query = "select from jobs where id = :job and deadline <= now() and finished_at is null for no key update"
+    if connection.execute(text(query), {"job": job_id}).one_or_none() is None:
+        return 0
+    return move_all(
+        connection,
+        """
+        update images set state = 'failed', reason = 'deadline_passed',
+            detail = 'It was not finished by the deadline of its job.', finished_at = now(),
+            batch_id = null, lease_token = null, lease_expires_at = null
+        where job_id = :job and state <> all(:final)
+        """,
+        job=job_id,
+        final=[str(state) for state in FINAL],
+    )

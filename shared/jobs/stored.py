@@ -1,0 +1,60 @@
+"""Writing what of an image is in storage, and counting its bytes into its job in the same transaction.
+
+Call these with the job's row locked, as `run_stage` does before it saves.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import Connection, text
+
+
+@dataclass(frozen=True)
+class StoredOriginal:
+    """The bytes of an image as received: where, how many, and their SHA-256."""
+
+    image_id: int
+    key: str
+    size: int
+    digest: bytes
+
+
+def originals(connection: Connection, job_id: UUID, stored: Sequence[StoredOriginal]) -> None:
+    """Write where the originals of images lie."""
+    if not stored:
+        return
+    ids = [each.image_id for each in stored]
+    before: int = connection.execute(
+        text("select coalesce(sum(original_bytes), 0) from images where id = any(:ids)"), {"ids": ids}
+    ).scalar_one()
+    _count(connection, job_id, sum(each.size for each in stored) - before)
+    connection.execute(
+        text(
+            "update images set original_key = :key, original_bytes = :size, content_digest = :digest where id = :image"
+        ),
+        [
+            {"image": each.image_id, "key": each.key, "size": each.size, "digest": each.digest}
+            for each in sorted(stored, key=lambda each: each.image_id)
+        ],
+    )
+
+
+def derived(connection: Connection, job_id: UUID, sizes: dict[int, int]) -> None:
+    """Write how many bytes the photo and the crops of images have, by image id."""
+    if not sizes:
+        return
+    before: int = connection.execute(
+        text("select coalesce(sum(derived_bytes), 0) from images where id = any(:ids)"), {"ids": list(sizes)}
+    ).scalar_one()
+    _count(connection, job_id, sum(sizes.values()) - before)
+    connection.execute(
+        text("update images set derived_bytes = :size where id = :image"),
+        [{"image": image_id, "size": size} for image_id, size in sorted(sizes.items())],
+    )
+
+
+def _count(connection: Connection, job_id: UUID, more: int) -> None:
+    connection.execute(
+        text("update jobs set stored_bytes = stored_bytes + :more where id = :job"), {"job": job_id, "more": int(more)}
+    )

@@ -1,0 +1,54 @@
+"""Removing the objects of direct uploads: of those that intake has moved to their job, and those that no job took."""
+
+from collections.abc import Iterator
+from itertools import islice
+from uuid import UUID
+
+import structlog
+
+from shared.jobs import uploads
+from shared.pipeline.connections import Connections
+from shared.storage import keys
+
+log = structlog.get_logger()
+
+UPLOADS_A_ROUND = 1000
+
+
+def remove_uploads(connections: Connections) -> int:
+    """Remove what of some uploads is not needed any more. Returns how many there were to look at.
+
+    First the objects, then the rows: what a crash leaves undone is found again. Raises StorageUnavailable.
+    """
+    with connections.database.begin() as connection:
+        due = uploads.due(connection, UPLOADS_A_ROUND)
+    connections.objects.delete([keys.upload(upload.id) for upload in due if not upload.needed])
+    with connections.database.begin() as connection:
+        uploads.settled(connection, due)
+    return len(due)
+
+
+def remove_strays(connections: Connections) -> int:
+    """Remove objects that were put by a link after their upload had gone. Raises StorageUnavailable.
+
+    A row is there before its link is given to anybody, so an object without one is nobody's. Always returns 0: it has
+    seen them all.
+    """
+    found = connections.objects.keys(keys.UPLOADS)
+    while some := list(islice(found, UPLOADS_A_ROUND)):
+        ids = dict(_named(some))
+        with connections.database.connect() as connection:
+            strays = ids.keys() - uploads.known(connection, list(ids))
+        connections.objects.delete([ids[stray] for stray in strays])
+        if strays:
+            log.info("strays_removed", objects=len(strays))
+    return 0
+
+
+def _named(object_keys: list[str]) -> Iterator[tuple[UUID, str]]:
+    """The uploads that objects are named after. What somebody else put there stays."""
+    for key in object_keys:
+        try:
+            yield UUID(key.removeprefix(keys.UPLOADS)), key
+        except ValueError:
+            log.warning("not_ours", key=key)
