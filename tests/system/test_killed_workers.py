@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from time import monotonic, sleep
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import text
@@ -29,13 +29,14 @@ KILLS_TRIED = 20
 
 @contextmanager
 def photo_server(seconds: float) -> Iterator[str]:
-    """A web server that takes its time to send photographs."""
+    """A web server that takes its time to send photographs. What follows `?` makes other files of the same pictures."""
     content = dict(portraits(IMAGES))
 
     class Photos(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             sleep(seconds)
-            body = content[self.path.strip("/")]
+            name, _, which = self.path.strip("/").partition("?")
+            body = content[name] + which.encode()  # behind the end of a JPEG nobody looks
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -91,7 +92,8 @@ def assert_nothing_lost_or_doubled(running: Running, job: UUID) -> None:
 def killed_and_recovered(running: Running, photos: str, stage: str) -> bool:
     """One job with one kill. False if the kill came between two batches and hit nothing."""
     lost_before = lost_at(running, stage)
-    job = running.client.submit_links([f"{photos}/{name}" for name, _ in portraits(IMAGES)]).id
+    which = uuid4()  # else what an earlier job made of the same files would be taken over
+    job = running.client.submit_links([f"{photos}/{name}?{which}" for name, _ in portraits(IMAGES)]).id
     kill_in_mid_batch(running, stage, job)
     *_, last = running.client.watch(job)
     assert last.state == "completed"

@@ -36,10 +36,8 @@ def settings(request: pytest.FixtureRequest, settings: Settings) -> Settings:
     return Settings(**{**settings.model_dump(), **limits})
 
 
-@pytest.fixture
-def on_folder(settings: Settings) -> None:
-    if settings.s3_endpoint:
-        pytest.skip("S3 takes the files itself")
+# S3 takes the files itself.
+on_folder = pytest.mark.parametrize("settings", ["folder"], indirect=True)
 
 
 @pytest.fixture
@@ -143,7 +141,7 @@ def test_the_number_of_files_is_limited(client: FlaskClient, connections: Connec
     assert rows(connections, "uploads") == 0
 
 
-@pytest.mark.usefixtures("on_folder")
+@on_folder
 def test_what_is_sent_must_be_what_was_announced(client: FlaskClient, connections: Connections) -> None:
     [upload] = announced(client, file())
     problem(sent(client, upload, CONTENT + b"!", **{"Content-Length": str(len(CONTENT) + 1)}), 413, "upload_too_long")
@@ -154,7 +152,7 @@ def test_what_is_sent_must_be_what_was_announced(client: FlaskClient, connection
     assert sent(client, upload).status_code == 204
 
 
-@pytest.mark.usefixtures("on_folder")
+@on_folder
 def test_a_body_without_a_length_is_refused(client: FlaskClient, connections: Connections) -> None:
     [upload] = announced(client, file())
     parts = urlsplit(upload["put"]["url"])
@@ -168,7 +166,7 @@ def test_a_body_without_a_length_is_refused(client: FlaskClient, connections: Co
     assert list(connections.objects.keys("")) == []
 
 
-@pytest.mark.usefixtures("on_folder")
+@on_folder
 def test_a_link_is_good_for_its_upload_only(client: FlaskClient, connections: Connections) -> None:
     first, second = announced(client, file(), file())
     token = urlsplit(second["put"]["url"]).query
