@@ -38,7 +38,7 @@ def write_samples(folder: Path) -> list[Path]:
     pictures = {
         "grace-hopper.jpg": hopper,
         "astronaut.png": astronaut,
-        "group.jpg": _group(hopper, astronaut),
+        "group.jpg": group(hopper, astronaut),
         "grace-hopper-mirrored.webp": ImageOps.mirror(hopper),
         "grace-hopper-small.jpg": hopper.resize((hopper.width // 5, hopper.height // 5), Image.Resampling.LANCZOS),
         "astronaut-dark.jpg": ImageEnhance.Brightness(astronaut).enhance(0.3),
@@ -63,7 +63,7 @@ def packaged(package: str, path: str) -> Image.Image:
     return Image.open(Path(found.submodule_search_locations[0], path)).convert("RGB")
 
 
-def _group(hopper: Image.Image, astronaut: Image.Image) -> Image.Image:
+def group(hopper: Image.Image, astronaut: Image.Image) -> Image.Image:
     """Four people as in a video call, none of them looking quite as in their own portrait."""
     people = [
         ImageEnhance.Color(_bust(hopper, HOPPER_BUST)).enhance(1.2),

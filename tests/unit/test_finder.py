@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 import numpy as np
@@ -90,16 +91,43 @@ def test_mixed_sizes_keep_their_order(finder: FaceFinder) -> None:
         assert [face.box for face in alone] == [face.box for face in faces]
 
 
-def test_batches_find_what_single_images_find(finder: FaceFinder, monkeypatch: pytest.MonkeyPatch) -> None:
-    astronaut = np.asarray(Image.open(ASTRONAUT).convert("RGB").resize((256, 256)))
-    images = [astronaut, np.zeros_like(astronaut), astronaut[:, ::-1].copy(), (astronaut * 0.5).astype(np.uint8)]
-    one_by_one = finder.find(images)
-    monkeypatch.setattr(finder, "_batch", 3)
-    for alone, together in zip(one_by_one, finder.find(images), strict=True):
-        assert len(alone) == len(together)
-        for one, other in zip(alone, together, strict=True):
-            assert one.box == pytest.approx(other.box, abs=0.01)
-            assert one.landmarks == pytest.approx(other.landmarks, abs=0.01)
+PICTURES = {
+    "astronaut": lambda: pixels(ASTRONAUT),
+    "hopper": lambda: pixels(HOPPER),
+    "group": group,
+    "upscaled": lambda: np.asarray(Image.open(ASTRONAUT).convert("RGB").resize((1024, 1024))),
+    "wide": lambda: np.asarray(Image.open(HOPPER).convert("RGB").resize((700, 300))),
+    "cut": lambda: pixels(HOPPER)[130:420, 200:],
+    "none": lambda: pixels(COFFEE),
+}
+
+
+@pytest.mark.parametrize("min_face", [20, 40])
+@pytest.mark.parametrize("picture", sorted(PICTURES))
+def test_the_same_is_found_as_by_facenet_pytorch(picture: str, min_face: int) -> None:
+    """Box by box, landmark by landmark: far below what a pixel more or less does to a crop."""
+    from facenet_pytorch import MTCNN
+
+    image = PICTURES[picture]()
+    published = MTCNN(min_face_size=min_face, keep_all=True).eval()
+    boxes, confidences, landmarks = published.detect(image, landmarks=True)
+    (faces,) = FaceFinder("cpu", min_face, 0.0).find([image])
+    if boxes is None:
+        assert faces == []
+        return
+    assert len(faces) == len(boxes)
+    for face, box, sure, points in zip(faces, boxes, confidences, landmarks, strict=True):
+        assert face.box == pytest.approx(box.astype(float), abs=0.01)
+        assert face.confidence == pytest.approx(sure, abs=1e-4)
+        assert face.landmarks == pytest.approx(points.astype(float), abs=0.01)
+
+
+def test_threads_may_share_a_finder(finder: FaceFinder) -> None:
+    images = [pixels(HOPPER), group(), pixels(ASTRONAUT)] * 4
+    expected = [[face.box for face in faces] for faces in finder.find(images)]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda image: finder.find([image])[0], images))
+    assert [[face.box for face in faces] for faces in found] == expected
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (12, 12), (39, 500), (40, 40), (41, 41), (500, 1), (49, 49), (55, 700)])

@@ -1,0 +1,107 @@
+"""Measuring two ways of doing the same beside each other: in one process, by turns, so that a machine whose speed
+drifts slows both. What is compared is the ratio of neighbours, not two figures that were taken at different times.
+"""
+
+import argparse
+import json
+import os
+import platform
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """How much faster the first of two ways is than the second, pair by pair, and what each took in the median."""
+
+    ours_seconds: float
+    peer_seconds: float
+    ratio: float
+    low: float
+    high: float
+    pairs: int
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the table in docs/performance.md: a question, the answer, and what was hoped for.
+
+    ours, peer: what each side took, in words with a unit. ratio: the answer; low and high its spread.
+    """
+
+    benchmark: str
+    what: str
+    against: str
+    ours: str
+    peer: str
+    ratio: float
+    low: float
+    high: float
+    bar: float
+    note: str = ""
+
+    @property
+    def met(self) -> bool:
+        return self.ratio >= self.bar
+
+
+def side_by_side(ours: Callable[[], object], peer: Callable[[], object], pairs: int) -> Ratio:
+    """Run both by turns, once each to warm up and then so many times, changing who is first."""
+    sides = {"ours": ours, "peer": peer}
+    taken: dict[str, list[float]] = {"ours": [], "peer": []}
+    for pair in range(-1, pairs):
+        for name in ("ours", "peer") if pair % 2 else ("peer", "ours"):
+            began = perf_counter()
+            sides[name]()
+            if pair >= 0:
+                taken[name].append(perf_counter() - began)
+    ratios = [peer / ours for ours, peer in zip(taken["ours"], taken["peer"], strict=True)]
+    return Ratio(median(taken["ours"]), median(taken["peer"]), median(ratios), min(ratios), max(ratios), pairs)
+
+
+def arguments(module_doc: str | None) -> argparse.Namespace:
+    """What every benchmark may be told: --quick for a first impression, --json for machines."""
+    parser = argparse.ArgumentParser(description=(module_doc or "").split("\n\n")[0])
+    parser.add_argument("--quick", action="store_true", help="less of everything; a first impression")
+    parser.add_argument("--json", action="store_true", help="one JSON object on each line, and nothing else")
+    return parser.parse_args()
+
+
+def tell(rows: Sequence[Row], as_json: bool, packages: Sequence[str] = ()) -> None:
+    """Print what was found, with the machine and the versions that it was found on."""
+    where = {"machine": machine(), "versions": versions(packages)}
+    if as_json:
+        for row in rows:
+            print(json.dumps({**asdict(row), "met": row.met, **where}))
+        return
+    print(f"{where['machine']}; {', '.join(f'{name} {found}' for name, found in where['versions'].items())}")
+    for row in rows:
+        verdict = "met" if row.met else "NOT MET"
+        print(f"\n{row.what}, against {row.against}")
+        print(f"  {row.ours} against {row.peer}: {row.ratio:.2f} x ({row.low:.2f} to {row.high:.2f} by pairs)")
+        print(f"  bar {row.bar:g} x: {verdict}{'. ' + row.note if row.note else ''}")
+
+
+def machine() -> str:
+    """The processor, and how many cores this process may use."""
+    model = platform.processor() or platform.machine()
+    for line in Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else ():
+        if line.startswith("model name"):
+            model = line.partition(":")[2].strip()
+            break
+    return f"{model}, {len(os.sched_getaffinity(0))} cores, Python {platform.python_version()}"
+
+
+def versions(packages: Sequence[str]) -> dict[str, str]:
+    """The versions of those of these packages that are installed."""
+    found = {}
+    for package in packages:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "absent"
+    return found
