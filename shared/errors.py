@@ -109,6 +109,15 @@ class UploadMismatch(PermanentError):
     code = "upload_mismatch"
 
 
+class QuotaExceeded(PermanentError):
+    """There was no room for this image: its owner has as many bytes in storage as it may have.
+
+    Delete jobs that are not needed any more, then try the images again that failed for this reason.
+    """
+
+    code = "quota_exceeded"
+
+
 class CaptionRefused(PermanentError):
     """The captioner would not describe this face.
 

@@ -80,3 +80,8 @@ def about(card: Mapping[str, Any] | None) -> str:
     limits = card.get("limits", []) if card else []
     sentences = [limit.split(". ")[0].rstrip(".") + "." for limit in limits[:2]]
     return " ".join(["About the score:", *sentences]) if sentences else ""
+
+
+def counted(number: int, noun: str) -> str:
+    """A number of things: `1 image`, `2,000 images`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

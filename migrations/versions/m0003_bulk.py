@@ -190,6 +190,13 @@ def upgrade() -> None:
     op.add_column("images", sa.Column("detector", sa.Text(), nullable=True))
     op.add_column("images", sa.Column("reused_from", sa.BigInteger(), nullable=True))
     op.create_index(
+        "ix_images_held_up",
+        "images",
+        ["job_id"],
+        unique=False,
+        postgresql_where=sa.text("state = 'ready' and reason is not null"),
+    )
+    op.create_index(
         "ix_images_content",
         "images",
         ["content_digest"],
@@ -251,6 +258,11 @@ def downgrade() -> None:
     op.drop_column("jobs", "what_if")
     op.drop_column("jobs", "priority")
     op.drop_column("jobs", "labels")
+    op.drop_index(
+        "ix_images_held_up",
+        table_name="images",
+        postgresql_where=sa.text("state = 'ready' and reason is not null"),
+    )
     op.drop_index("ix_images_content", table_name="images", postgresql_where=sa.text("content_digest is not null"))
     op.drop_column("images", "reused_from")
     op.drop_column("images", "detector")

@@ -18,9 +18,9 @@ api = APIBlueprint(
 
 DECIMALS = 6
 NOTES = (
-    "Each photograph counts once, with the mean of its faces. Photographs of one person or of one series are still "
-    "taken for independent; sets of few people seem surer than they are.",
-    "A photograph that is in both sets counts in both.",
+    "Each image counts once, with the mean of its faces; a photograph that was submitted twice counts twice, and one "
+    "that is in both sets counts in both. Photographs of one person or of one series are taken for independent, so "
+    "sets of few people seem surer than they are.",
     "Sets differ in more than what their names say: light, framing and who is in them. The difference is no cause.",
 )
 
@@ -30,6 +30,13 @@ class MixedBundles(RequestError):
 
     code = "mixed_bundles"
     status = HTTPStatus.CONFLICT
+
+
+class SameSet(RequestError):
+    """Both sides are the same set. Name two jobs, or two labels."""
+
+    code = "same_set"
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class TooFewPhotographs(RequestError):
@@ -44,6 +51,8 @@ def compare(body: schemas.Sets) -> dict[str, Any]:
     """By how much the scores of two jobs, or of all jobs with two labels, differ, and how sure that is. Answers while
     jobs run, too: then about the faces that have scores by now. What-if jobs belong to no label.
     """
+    if body.a == body.b:
+        raise SameSet
     with parts().session(as_of_one_moment=True) as session:
         a, b = compared_set(session, body.a), compared_set(session, body.b)
     bundle = _one_bundle(a, b)

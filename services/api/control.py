@@ -18,6 +18,7 @@ from services.api.status import job_status
 from shared.jobs import audit, closing, pausing
 from shared.jobs import retry as retrying
 from shared.jobs.delivery import hold_job
+from shared.jobs.rescore import hold_copies
 from shared.jobs.states import OPEN, JobState
 
 api = APIBlueprint("control", __name__, url_prefix="/v1", abp_tags=[Tag(name="jobs", description="Submit and watch.")])
@@ -69,7 +70,14 @@ def retry(path: JobPath, query: RetryQuery, body: RetryOptions) -> dict[str, Any
     with ours.writing() as session:
         job = owned.job(session, path.job_id)
         connection = session.connection()
-        if hold_job(connection, job.id) == JobState.CANCELLED:
+        # A look alone holds nobody up.
+        state: JobState | None = JobState(job.state)
+        if not query.dry_run:
+            hold_copies(connection, job.id)
+            state = hold_job(connection, job.id)
+        if state is None:
+            raise NotFound(f"There is no job {path.job_id}.")
+        if state == JobState.CANCELLED:
             raise JobCancelled
         found = retrying.retriable(connection, job.id, body.reasons)
         if found.images and not query.dry_run:

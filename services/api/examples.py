@@ -31,6 +31,8 @@ BY_NAME: dict[str, Any] = {
     "FailedAttempt.detail": "The link could not be fetched just now.",
     "FailedAttempt.reason": "fetch_failed",
     "FaceResult.crop_box": [80.0, 60.0, 340.0, 320.0],
+    "HeldUp.detail": "The captioning server does not answer as it should.",
+    "HeldUp.reason": "captioner_unavailable",
     "Health.checks": {"database": "ok", "broker": "ok", "storage": "ok"},
     "Health.status": "ok",
     "Insights.notes": ["An association is not a cause."],

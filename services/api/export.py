@@ -72,7 +72,7 @@ def export(path: JobPath, query: ExportQuery) -> Response:
     exports: Places = current_app.extensions["facemem_exports"]
     end = exports.take()
     if end is None:
-        raise ExportsBusy
+        raise ExportsBusy(limit="max_exports", maximum=MOST_AT_ONCE)
     try:
         with parts().writing() as session:
             job = owned.job(session, path.job_id)

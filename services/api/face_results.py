@@ -20,7 +20,7 @@ def explanation(session: Session, face_id: int) -> Explanation:
     face = owned.face(session, face_id)
     found = session.get(Explanation, face_id)
     if found is None and face.score is not None:
-        raise NotFound(f"The explanation of face {face_id} was not kept.")
+        raise NotFound(f"The explanation of face {face_id} was not kept: its job keeps scores only.")
     if found is None:
         raise NotYet(f"Face {face_id} has no score yet.")
     return found

@@ -49,6 +49,8 @@ def _wanted(job: Job, query: FacesQuery, cursor: FaceCursor | None) -> Select[An
         faces = faces.where(Face.flags == [])
     if query.state:
         faces = faces.where(Image.state.in_(query.state))
+    if query.reason:
+        faces = faces.where(Image.reason.in_(query.reason))
     return _ordered(faces, job, query.order, cursor)
 
 

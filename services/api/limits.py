@@ -4,14 +4,17 @@ from typing import Any
 
 from flask_openapi3 import APIBlueprint, Tag
 
-from services.api import idempotency
+from services.api import bodies, export, idempotency, set_findings, watch
+from services.api.keys.stored import MOST_KEYS
 from services.api.parts import parts
 from services.api.schemas import LINK_LENGTH, METADATA_BYTES, NAME_LENGTH, Limit, Limits
 from services.api.schemas import submission as schemas
 from services.api.schemas.fields import METADATA_DEPTH
+from services.api.schemas.status import MAX_IDS, MAX_WAIT_SECONDS
 from services.api.submission import multipart, tars, unpacking
 from services.api.submission.files import MAX_FIELDS
 from services.api.submission.lines import MAX_LINE_BYTES
+from shared.jobs.rescore import MOST_TRIES
 from shared.settings import Settings
 
 api = APIBlueprint(
@@ -40,6 +43,16 @@ SETTINGS = (
     "webhook_kept_days",
 )
 FIXED = (
+    Limit(name="max_keys", value=MOST_KEYS, description="keys of one tenant that are valid"),
+    Limit(
+        name="max_json_bytes", value=bodies.MOST_JSON_BYTES, description="bytes of a body of JSON that is no manifest"
+    ),
+    Limit(name="max_rescorings", value=MOST_TRIES, description="jobs that score one job's faces with the same bundle"),
+    Limit(name="max_ids", value=MAX_IDS, description="ids of jobs in one call"),
+    Limit(name="max_wait_seconds", value=MAX_WAIT_SECONDS, description="that an answer is kept back for"),
+    Limit(name="max_watchers", value=watch.MOST_AT_ONCE, description="long polls and event streams of one process"),
+    Limit(name="max_exports", value=export.MOST_AT_ONCE, description="exports at the same time of one process"),
+    Limit(name="max_insights", value=set_findings.MOST_AT_ONCE, description="insights worked out at the same time"),
     Limit(name="max_archive_ratio", value=unpacking.MAX_RATIO, description="times that an archive may grow unpacked"),
     Limit(name="max_head_bytes", value=tars.MAX_HEAD_BYTES, description="bytes of the heads of one member of a tar"),
     Limit(name="max_line_bytes", value=MAX_LINE_BYTES, description="bytes of one line of a manifest"),

@@ -43,5 +43,5 @@ def crop_key(session: Session, face_id: int) -> str:
     """Where a face's crop lies. Raises NotFound, also for the crop of a face that is there without it."""
     key = face(session, face_id).crop_key
     if key is None:
-        raise NotFound(f"The crop of face {face_id} was not kept.")
+        raise NotFound(f"The crop of face {face_id} was not kept: its job keeps scores only.")
     return key

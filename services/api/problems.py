@@ -1,5 +1,6 @@
 """Errors as RFC 9457 problem documents. `code` is stable; `detail` is for people and says what to do."""
 
+import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from types import MappingProxyType
@@ -19,6 +20,7 @@ log = structlog.get_logger()
 
 # Seconds after which a client may try again when one of our parts does not answer.
 TRY_AGAIN_SECONDS = 5
+NOWHERE = "There is nothing at this address. Ids of jobs are UUIDs; /openapi.json lists what there is."
 
 
 class Problem(BaseModel):
@@ -159,9 +161,14 @@ def refusal(error: RequestError) -> Response:
 
 def invalid(error: ValidationError) -> Response:
     """The answer to a request whose fields do not fit."""
-    errors = [{"field": ".".join(map(str, each["loc"])), "error": each["msg"]} for each in error.errors()]
+    errors = [{"field": ".".join(map(str, each["loc"])), "error": _plain(each["msg"])} for each in error.errors()]
     listed = "; ".join(f"{each['field'] or 'body'}: {each['error']}" for each in errors)
     return _problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_request", listed, errors=errors)
+
+
+def _plain(message: str) -> str:
+    """What pydantic says, without names of our classes."""
+    return re.sub(r"valid dictionary or instance of \w+", "JSON object", message)
 
 
 def register(app: OpenAPI | Flask) -> None:
@@ -179,7 +186,8 @@ def register(app: OpenAPI | Flask) -> None:
     def too_large(error: RequestEntityTooLarge) -> Response:
         maximum, most = request.max_content_length or 0, app.config["MAX_CONTENT_LENGTH"]
         if maximum != most:
-            return _problem(413, "limit_exceeded", f"The body of this request may have {maximum:,} bytes.")
+            detail = f"The body of this request may have {maximum:,} bytes."
+            return _problem(413, "limit_exceeded", detail, limit="max_json_bytes", maximum=maximum)
         detail = f"A submission may have {most:,} bytes in all; split it into several jobs."
         return _problem(413, "limit_exceeded", detail, limit="max_submission_bytes", maximum=most)
 
@@ -187,7 +195,8 @@ def register(app: OpenAPI | Flask) -> None:
     def http(error: HTTPException) -> Response:
         status = error.code or 500
         code = HTTPStatus(status).phrase.lower().replace(" ", "_").replace("-", "_")
-        answer = _problem(status, code, error.description or HTTPStatus(status).phrase)
+        detail = NOWHERE if status == HTTPStatus.NOT_FOUND else error.description or HTTPStatus(status).phrase
+        answer = _problem(status, code, detail)
         # What the status obliges us to tell, such as Allow; the body and what describes it are ours.
         answer.headers.extend(each for each in error.get_headers() if not each[0].lower().startswith("content-"))
         return answer

@@ -2,10 +2,9 @@
 
 A submission is checked twice: before anything of it is written, because most of what is too much is known by then, and
 once more just before COMMIT, one submission of a tenant after the other, so that two at the same time cannot both take
-what is left. What intake fetches later is counted as it comes, and holds up the next submission.
+what is left. What intake fetches later is counted as it comes; where there is no room any more, it fetches nothing.
 """
 
-from dataclasses import dataclass
 from http import HTTPStatus
 from types import MappingProxyType
 
@@ -13,7 +12,9 @@ from sqlalchemy import Connection, text
 
 from services.api.parts import parts
 from services.api.problems import RequestError
-from shared.settings import Settings
+from shared.jobs.quotas import Quotas, Usage, quotas, usage
+
+__all__ = ["QueueQuota", "Quotas", "StorageQuota", "Usage", "check", "quotas", "settle", "usage"]
 
 # Queues of this system move within seconds; a client that asks once a minute is no burden.
 QUEUE_RETRY_SECONDS = 60
@@ -32,55 +33,6 @@ class QueueQuota(RequestError):
     code = "quota_exceeded"
     status = HTTPStatus.TOO_MANY_REQUESTS
     headers = MappingProxyType({"Retry-After": str(QUEUE_RETRY_SECONDS)})
-
-
-@dataclass(frozen=True)
-class Quotas:
-    """What a tenant may have; None: as much as it likes."""
-
-    max_stored_bytes: int | None
-    max_queued_images: int | None
-
-
-@dataclass(frozen=True)
-class Usage:
-    """What a tenant has."""
-
-    stored_bytes: int
-    queued_images: int
-    open_jobs: int
-
-
-def quotas(connection: Connection, tenant: str, settings: Settings) -> Quotas:
-    """A tenant's quotas: its own where it has any, else what the settings say."""
-    own = connection.execute(
-        text("select max_stored_bytes, max_queued_images from tenants where name = :tenant"), {"tenant": tenant}
-    ).one_or_none()
-    stored = None if own is None else own.max_stored_bytes
-    queued = None if own is None else own.max_queued_images
-    return Quotas(
-        settings.max_stored_bytes if stored is None else stored,
-        settings.max_queued_images if queued is None else queued,
-    )
-
-
-def usage(connection: Connection, tenant: str) -> Usage:
-    """What a tenant has. Costs a row for each of its jobs, however many images they have."""
-    has = connection.execute(
-        text("""
-            select
-                (select coalesce(sum(stored_bytes), 0)::bigint from jobs where tenant = :tenant)
-                + (select coalesce(sum(size), 0)::bigint from uploads where tenant = :tenant and job_id is null)
-                    as stored_bytes,
-                coalesce(sum(counts.images), 0)::bigint as queued_images,
-                count(distinct jobs.id) as open_jobs
-            from jobs left join job_counts as counts
-                on counts.job_id = jobs.id and counts.state in ('ready', 'dispatched', 'running')
-            where jobs.tenant = :tenant and jobs.state in ('running', 'paused')
-        """),
-        {"tenant": tenant},
-    ).one()
-    return Usage(has.stored_bytes, has.queued_images, has.open_jobs)
 
 
 def check(connection: Connection, tenant: str, *, images: int = 0, stored: int = 0) -> None:

@@ -78,5 +78,7 @@ def _check_needed(connection: Connection, root: UUID, bundle: str) -> None:
     if (made := tries(connection, root, bundle)) >= MOST_TRIES:
         raise RescoredOften(
             f"{made} jobs have scored these faces again with bundle {bundle}, and some images got no score each "
-            "time. Submit those as a new job instead."
+            "time. Submit those as a new job instead.",
+            limit="max_rescorings",
+            maximum=MOST_TRIES,
         )

@@ -86,7 +86,7 @@ class SetFindings:
     @contextmanager
     def _place(self) -> Iterator[None]:
         if not self._places.acquire(blocking=False):
-            raise InsightsBusy
+            raise InsightsBusy(limit="max_insights", maximum=MOST_AT_ONCE)
         try:
             yield
         finally:

@@ -1,19 +1,21 @@
 """The status of jobs, from their counters: the same cost for ten images as for a million."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
 from flask import url_for
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from services.api import owned
 from services.api.parts import parts
 from services.api.progress import Counts, seconds_left
 from services.api.schemas import BundleName, JobStatus, StageProgress
-from shared.database.tables import Job, JobCount
+from services.api.schemas.status import HeldUp
+from shared.database.tables import Image, Job, JobCount
 from shared.errors import BundleInvalid
 from shared.jobs import pace
 from shared.jobs.pace import Pace
@@ -35,6 +37,8 @@ LINKS = {
     "rescore": "rescore.rescore_job",
 }
 # What changes by itself while nothing happens.
+# Images that are counted of those that wait for something.
+MOST_HELD_UP = 1000
 FLEETING: dict[str, Any] = {"rate": True, "estimate_seconds": True, "stages": {"__all__": {"rate"}}}
 
 
@@ -73,8 +77,22 @@ def statuses(session: Session, jobs: Sequence[Job]) -> list[JobStatus]:
         again.setdefault(source, []).append(job_id)
     running = [job.id for job in jobs if job.state == JobState.RUNNING]
     paces = pace.of_jobs(session, running) if running else {}
+    sources = {job.rescored_from for job in jobs if job.rescored_from}
+    ends: dict[UUID | None, datetime | None] = {}
+    if sources:
+        ends = {
+            row.id: row.expires_at for row in session.execute(select(Job.id, Job.expires_at).where(Job.id.in_(sources)))
+        }
+    held_up = _held_up(session, [job.id for job in jobs if job.state in OPEN])
     return [
-        _status(job, Counts(counted[job.id], job.rescored_from is not None), paces.get(job.id), again.get(job.id, []))
+        _status(
+            job,
+            Counts(counted[job.id], job.rescored_from is not None),
+            paces.get(job.id),
+            again.get(job.id, []),
+            held_up.get(job.id, []),
+            ends.get(job.rescored_from, job.expires_at),
+        )
         for job in jobs
     ]
 
@@ -84,7 +102,32 @@ def etag(status: JobStatus) -> str:
     return sha256(status.model_dump_json(exclude=FLEETING).encode()).hexdigest()[:32]
 
 
-def _status(job: Job, counts: Counts, lately: Pace | None, again: list[UUID]) -> JobStatus:
+def _held_up(session: Session, job_ids: Sequence[UUID]) -> dict[UUID, list[HeldUp]]:
+    """What images of these jobs wait for; of a million that wait only some are looked at."""
+    found: dict[UUID, list[HeldUp]] = {}
+    for job_id in job_ids:
+        waiting: Any = select(Image.stage, Image.reason, Image.detail)
+        some = waiting.where(Image.job_id == job_id, Image.state == ImageState.READY, Image.reason.is_not(None))
+        held = some.limit(MOST_HELD_UP).subquery()
+        same = (held.c.stage, held.c.reason)
+        rows: Any = session.execute(
+            select(*same, func.min(held.c.detail), func.count()).group_by(*same).order_by(*same)
+        )
+        found[job_id] = [
+            HeldUp(stage=Stage(stage), reason=reason, detail=detail or "", images=images)
+            for stage, reason, detail, images in rows
+        ]
+    return found
+
+
+def _status(
+    job: Job,
+    counts: Counts,
+    lately: Pace | None,
+    again: list[UUID],
+    held_up: list[HeldUp],
+    expires_at: datetime | None,
+) -> JobStatus:
     rates = lately.passed if lately else {}
     open_now = job.state in OPEN
     return JobStatus(
@@ -102,11 +145,12 @@ def _status(job: Job, counts: Counts, lately: Pace | None, again: list[UUID]) ->
         progress=round(counts.progress, 4),
         rate=round(lately.ended, 3) if lately and lately.ended else None,
         estimate_seconds=seconds_left(counts, rates) if open_now else 0.0,
+        held_up=held_up,
         created_at=job.created_at,
         finished_at=job.finished_at,
         deadline=job.deadline,
         retention_seconds=job.retention_seconds,
-        expires_at=job.expires_at,
+        expires_at=expires_at,
         scores_only=job.scores_only,
         what_if=job.what_if,
         rescored_from=job.rescored_from,

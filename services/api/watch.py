@@ -32,8 +32,9 @@ MOST_AT_ONCE = 40
 LOOK_SECONDS = 0.5
 # Between two signs of life of a stream. Proxies close a connection on which nothing comes for a minute.
 ALIVE_SECONDS = 15.0
-# Then a stream ends, and its client takes it up again: so nobody keeps a place who is not there any more.
-STREAM_SECONDS = 600.0
+# Then a stream ends, and its client takes it up again: so nobody keeps a place who is not there any more, or whose key
+# was revoked.
+STREAM_SECONDS = 120.0
 RECONNECT_MILLISECONDS = 1000
 # When it is worth asking again: after this share of what is left, and within these bounds.
 SHARE_OF_REST = 0.05
@@ -109,7 +110,7 @@ def events(path: JobPath, header: LastEvent) -> Response:
     _read(path.job_id)
     leave = _watchers().take()
     if leave is None:
-        raise WatchersBusy
+        raise WatchersBusy(limit="max_watchers", maximum=MOST_AT_ONCE)
     answer = Response(
         stream_with_context(_events(path.job_id, request.headers.get("Last-Event-ID"))), mimetype="text/event-stream"
     )

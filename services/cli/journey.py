@@ -8,11 +8,13 @@ from uuid import uuid4
 from services.api.schemas import ImageResult, JobStatus
 from services.cli.progress import Display
 from services.client import Facemem
+from services.client.files import size_of
 from services.client.options import Options
-from shared.jobs.states import FINAL
+from shared.jobs.states import FINAL, ImageState
+from shared.wording import counted
 
-# So many go in one request. More go straight into storage, several at a time, and an interruption costs no more than
-# what was on its way.
+# So many go in one request, if nobody asks whether they were submitted before. Others go straight into storage, several
+# at a time, and an interruption costs no more than what was on its way.
 MOST_FILES = 100
 MOST_BYTES = 256 * 1024 * 1024
 
@@ -30,10 +32,10 @@ class Journey:
 
     def submit(self, key: str | None = None, **options: Unpack[Options]) -> JobStatus:
         """Sends all files; when it returns, the job is safe. Without a `key`, the same files with the same options are
-        the same job, if they are many.
+        the same job.
         """
-        total = sum(file.stat().st_size for file in self._files)
-        few = len(self._files) <= MOST_FILES and total <= MOST_BYTES
+        total = sum(map(size_of, self._files))
+        few = key is not None and len(self._files) <= MOST_FILES and total <= MOST_BYTES
         submit = self._facemem.submit if few else self._facemem.submit_directly
         self.job = submit(
             self._files,
@@ -42,7 +44,7 @@ class Journey:
             on_upload=self._display.upload(total),
             **options,
         )
-        self._display.note(f"Submitted {self.job.images:,} images as job {self.job.id}.")
+        self._display.note(accepted(self.job))
         return self.job
 
     def watch(self) -> None:
@@ -72,6 +74,13 @@ def watched(facemem: Facemem, job: JobStatus, display: Display) -> JobStatus:
     took = ((now.finished_at or now.created_at) - now.created_at).total_seconds()
     display.note(f"Done in {took:.1f} s: {tally(now)}.")
     return now
+
+
+def accepted(job: JobStatus) -> str:
+    """What became of a submission, in a sentence; also what of it was refused at once."""
+    refused = job.counts.get(ImageState.FAILED, 0)
+    told = f", {refused:,} of them refused; `facemem results JOB --state failed` says why" if refused else ""
+    return f"Submitted {counted(job.images, 'image')} as job {job.id}{told}."
 
 
 def tally(job: JobStatus) -> str:

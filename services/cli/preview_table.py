@@ -8,14 +8,18 @@ from rich.text import Text
 from services.api.schemas import Preview
 from services.cli.durations import span
 from services.cli.terminal import plain
+from shared.wording import counted
 
 
 def preview_view(found: Preview) -> Group:
     """How many images would be worked on, which would not and why, and how long it would take."""
-    takes = "" if found.estimate_seconds is None else f" It would take {span(found.estimate_seconds)}."
+    known = found.estimate_seconds is not None
+    takes = (
+        f" It would take {span(found.estimate_seconds or 0)}." if known else " Nobody can say yet how long it takes."
+    )
     parts: list[RenderableType] = [
         Text(f"{found.accepted:,} of {found.images:,} images would be worked on.{takes}"),
-        Text(f"{found.duplicates:,} duplicates within the set; {found.already_scored:,} have been scored before."),
+        Text(f"{counted(found.duplicates, 'duplicate')} within the set; {found.already_scored:,} scored before."),
     ]
     if found.rejected.images:
         reasons = ", ".join(f"{number:,} {reason}" for reason, number in found.rejected.by_reason.items())

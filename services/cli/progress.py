@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from services.api.schemas import JobStatus
+from services.cli.terminal import plain
 from shared.jobs.states import JobState, Stage
 
 MEGABYTE = 1_000_000
@@ -64,6 +65,8 @@ class Display:
                 self._stages[stage] = self._bars.add_task(stage, total=job.images, count="", doing="")
             count = f"{progress.passed:,}/{job.images:,}"
             self._bars.update(self._stages[stage], completed=progress.passed, count=count, doing=doing)
+        for held in job.held_up:
+            self._bars.update(self._stages[held.stage], doing=f"{held.images:,} wait: {plain(held.detail)}")
         if job.state == JobState.PAUSED:
             self._bars.update(self._stages[Stage.SCORING], doing="paused")
         elif job.estimate_seconds:

@@ -9,13 +9,14 @@ from rich.text import Text
 from services.api.schemas.audit import AuditEntry
 from services.api.schemas.deletions import Deletion
 from services.cli.terminal import moment, plain
+from shared.wording import counted
 
 
 def receipt(found: Deletion) -> str:
     """What was deleted, and whether storage is clear of it."""
-    gone = f"{found.jobs:,} jobs, {found.images:,} images and {found.faces:,} faces are deleted"
+    gone = f"Deleted: {counted(found.jobs, 'job')}, {counted(found.images, 'image')}, {counted(found.faces, 'face')}"
     storage = f"removed from storage at {moment(found.removed_at)}" if found.removed_at else "storage is being cleared"
-    return f"{gone}; {found.objects:,} objects, {storage}. Receipt {found.id}"
+    return f"{gone}; {counted(found.objects, 'object')}, {storage}. Receipt {found.id}"
 
 
 def audit_table(entries: Iterable[AuditEntry]) -> Table:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from services.api.schemas import JobStatus, Preview
 from services.cli.gather import gather
-from services.cli.journey import Journey
+from services.cli.journey import Journey, accepted
 from services.cli.progress import Display
 from services.client import Facemem
 from services.client.bodies import ARCHIVES, MANIFESTS, form_of
@@ -50,7 +50,7 @@ class Listed:
         send = facemem.submit_archive if self.is_archive else facemem.submit_manifest
         step = display.upload(self.path.stat().st_size)
         job = send(self.path, idempotency_key=key, on_upload=step, **told)
-        display.note(f"Submitted {job.images:,} images as job {job.id}.")
+        display.note(accepted(job))
         return job
 
     def preview(self, facemem: Facemem, told: Options) -> Preview:

@@ -1,5 +1,6 @@
 """`facemem submit`: hand over photographs and go."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -7,6 +8,7 @@ from uuid import uuid4
 import rich_click as click
 
 from services.cli import options
+from shared.jobs.states import ImageState
 
 if TYPE_CHECKING:
     from services.cli.sources import Source
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 @click.option(
     "--idempotency-key",
     metavar="KEY",
-    help="Submitting again under the same key is the same job.  [default: made from the files, if they are many]",
+    help="Submitting again under the same key is the same job.  [default: made from the files, if they are images]",
 )
 @click.option("--again", is_flag=True, help="Make a new job, also of files that were submitted before.")
 @options.service
@@ -41,7 +43,8 @@ def submit(
 
     PATH is any number of images and folders, or one archive (.zip, .tar, .tar.gz), or one manifest (.csv, .jsonl,
     .json) that lists links. Once the id is printed the job is safe: it goes on whatever happens to this terminal. After
-    an interruption type the same again: of many files only those that are missing are sent.
+    an interruption type the same again: only files that are missing are sent, and it is the same job. With --wait the
+    exit status is 1 if no image succeeded.
 
     \b
     facemem submit ~/Pictures/shoot --name "spring campaign" --label spring
@@ -69,7 +72,9 @@ def _submit(facemem: "Facemem", chosen: "Source", told: "Options", key: str | No
         job = chosen.submit(facemem, display, key, told)
         click.echo(job.id)
         if wait:
-            watched(facemem, job, display)
+            job = watched(facemem, job, display)
+    if wait and job.images and not job.counts.get(ImageState.SUCCEEDED):
+        sys.exit(1)
 
 
 def _preview(facemem: "Facemem", chosen: "Source", told: "Options", as_json: bool) -> None:

@@ -9,10 +9,11 @@ from rich.text import Text
 
 from services.api.schemas import FaceResult, ImageResult, JobStatus, Limit, Word
 from services.api.schemas.faces import RankedFace
+from services.cli.durations import span
 from services.cli.terminal import moment, plain
 from services.client.wording import why_no_score
 from shared.jobs.states import ImageState, Priority
-from shared.wording import contribution, heaviest, ordinal
+from shared.wording import contribution, counted, heaviest, ordinal
 
 WORDS = 3
 
@@ -94,7 +95,7 @@ def jobs_table(jobs: Iterable[JobStatus]) -> Table:
             job.state,
             moment(job.created_at),
             f"{job.images:,}",
-            f"{job.progress:.0%}",
+            f"{share_done(job):.0%}",
             f"{job.counts.get(ImageState.FAILED, 0):,}",
         )
     return table
@@ -125,12 +126,27 @@ def status_view(job: JobStatus) -> Group:
     counts = ", ".join(f"{number:,} {state}" for state, number in job.counts.items() if number)
     again = f", on the faces of job {job.rescored_from}" if job.rescored_from else ""
     return Group(
-        Text(f"Job {job.id}{name}: {job.state}, {job.progress:.0%} done{left}"),
+        Text(f"Job {job.id}{name}: {job.state}, {share_done(job):.0%} done{left}"),
         table,
-        Text(f"{job.images:,} images: {counts}"),
+        *(Text(f"At {held.stage} {held.images:,} wait: {plain(held.detail)}", "yellow") for held in job.held_up),
+        Text(f"{counted(job.images, 'image')}: {counts}"),
+        Text(_times(job)),
         *_terms(job),
         Text(f"Bundle {plain(job.bundle.name or 'unknown')} {job.bundle.digest[:12]}{again}"),
     )
+
+
+def share_done(job: JobStatus) -> float:
+    """How much of a job is done; of one that was cancelled, how much had been by then."""
+    cancelled = job.counts.get(ImageState.CANCELLED, 0)
+    return (job.images - cancelled) / job.images if cancelled else job.progress
+
+
+def _times(job: JobStatus) -> str:
+    submitted = f"Submitted {moment(job.created_at)}"
+    if job.finished_at is None:
+        return submitted
+    return f"{submitted}, ended {moment(job.finished_at)}, {span((job.finished_at - job.created_at).total_seconds())}"
 
 
 def _terms(job: JobStatus) -> list[Text]:

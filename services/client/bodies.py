@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from services.client import multipart
 from services.client.calls import Sent
 from services.client.errors import UnknownForm
-from services.client.files import CHUNK, announced, size_of
+from services.client.files import CHUNK, announced, common_folder, size_of
 from services.client.options import Options, fields
 
 JSON_LINES = "application/jsonl"
@@ -47,8 +47,8 @@ class Body:
 
 def files(paths: Sequence[Path], relative_to: Path | None, options: Options, on_upload: OnUpload) -> Body:
     """Files as the parts of a form. Raises FileUnreadable."""
-    form = fields(options)
-    return Body(lambda: {"data": form, "files": list(multipart.parts(paths, relative_to, on_upload))}, {}, {})
+    form, below = fields(options), common_folder(paths, relative_to)
+    return Body(lambda: {"data": form, "files": list(multipart.parts(paths, below, on_upload))}, {}, {})
 
 
 def lines(images: Iterable[Line], options: Options) -> Body:

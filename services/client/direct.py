@@ -13,7 +13,7 @@ from services.api.schemas import NAME_LENGTH
 from services.api.schemas.uploads import Upload, Uploads
 from services.client.bodies import OnUpload
 from services.client.calls import Calls
-from services.client.files import ImageFile, announced, looked_at
+from services.client.files import ImageFile, announced, common_folder, looked_at
 from services.client.options import Options, members
 from services.client.places import Storage
 
@@ -32,7 +32,7 @@ class Direct:
         self._calls = calls
         self._threads = threads
         with ThreadPoolExecutor(threads) as pool:
-            look = partial(looked_at, relative_to=relative_to)
+            look = partial(looked_at, relative_to=common_folder(paths, relative_to))
             self.files = [file for some in batches(paths, AT_ONCE) for file in pool.map(look, some)]
 
     def key(self, options: Options) -> str:

@@ -54,6 +54,15 @@ class FileUnreadable(FacememError):
     code = "file_unreadable"
 
 
+class NothingToSend(FacememError):
+    """A job needs at least one image.
+
+    Name files that are there; folders are searched for *.jpg, *.jpeg, *.png and *.webp.
+    """
+
+    code = "nothing_to_send"
+
+
 class UnknownForm(FacememError):
     """The name of this file does not say what is in it.
 

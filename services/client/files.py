@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,8 +35,20 @@ def images_in(folder: Path) -> Iterator[Path]:
     for where, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
-            if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES:
-                yield Path(where, name)
+            path = Path(where, name)
+            # A link that leads nowhere is no image; one to a file is.
+            if not name.startswith(".") and path.suffix.lower() in SUFFIXES and path.is_file():
+                yield path
+
+
+def common_folder(paths: Iterable[Path], relative_to: Path | None) -> Path | None:
+    """The folder that images are named below: the one that was given, else the one that holds all of those that are
+    named by whole paths. Where they lie on this machine is nobody's business.
+    """
+    if relative_to is not None:
+        return relative_to
+    folders = [path.parent for path in paths]
+    return Path(os.path.commonpath(folders)) if folders and all(map(Path.is_absolute, folders)) else None
 
 
 def sendable(path: Path, relative_to: Path | None) -> str:

@@ -11,6 +11,7 @@ from services.api.schemas import JobStatus, Preview
 from services.client import bodies
 from services.client.bodies import Body, Line, OnUpload
 from services.client.direct import THREADS, Direct
+from services.client.errors import NothingToSend
 from services.client.files import images_in
 from services.client.options import Options
 from services.client.service import Service
@@ -34,7 +35,7 @@ class Submitting(Watching, Service):
 
     def submit(
         self,
-        paths: Sequence[Path],
+        paths: Sequence[Path | str] | Path | str,
         *,
         relative_to: Path | None = None,
         idempotency_key: str | None = None,
@@ -43,8 +44,8 @@ class Submitting(Watching, Service):
     ) -> JobStatus:
         """Submits files in one request: some hundred, or what one submission may weigh.
 
-        Each image is named by its path, below `relative_to` if given. Raises FileUnreadable, and ValueError if there is
-        no file at all.
+        Each image is named by its path, below `relative_to` if given; of whole paths below the folder that they share.
+        Raises FileUnreadable, and NothingToSend if there is no file at all.
         """
         return self._submit(bodies.files(_some(paths), relative_to, options, on_upload), idempotency_key)
 
@@ -100,7 +101,7 @@ class Submitting(Watching, Service):
 
     def submit_directly(
         self,
-        paths: Sequence[Path],
+        paths: Sequence[Path | str] | Path | str,
         *,
         relative_to: Path | None = None,
         idempotency_key: str | None = None,
@@ -121,7 +122,9 @@ class Submitting(Watching, Service):
         largest = self.limit("max_file_bytes") or sys.maxsize
         return self._submit(bodies.lines(direct.lines(largest, on_upload), options), key)
 
-    def preview(self, paths: Sequence[Path], *, relative_to: Path | None = None, **options: Unpack[Options]) -> Preview:
+    def preview(
+        self, paths: Sequence[Path | str] | Path | str, *, relative_to: Path | None = None, **options: Unpack[Options]
+    ) -> Preview:
         """What would become of these files, without a trace of them: counts, what is refused and why, duplicates."""
         return self._preview(bodies.files(_some(paths), relative_to, options, nobody))
 
@@ -169,7 +172,9 @@ class Submitting(Watching, Service):
         )
 
 
-def _some(paths: Sequence[Path]) -> Sequence[Path]:
-    if not paths:
-        raise ValueError("a job needs at least one file")
-    return paths
+def _some(paths: Sequence[Path | str] | Path | str) -> Sequence[Path]:
+    """The files, however they were named. Raises NothingToSend."""
+    found = [Path(paths)] if isinstance(paths, Path | str) else [Path(path) for path in paths]
+    if not found:
+        raise NothingToSend
+    return found

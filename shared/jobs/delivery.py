@@ -66,7 +66,7 @@ def admit(connection: Connection, job_id: UUID, stage: Stage, limit: int, lease_
     Images that failed before travel alone, so that one bad image cannot take its neighbours down with it again.
     """
     # Held until the end of the transaction, so that a job that was paused has nothing let in after that.
-    running = text("select from jobs where id = :job and state = 'running' for key share")
+    running = text("select from jobs where id = :job and state = 'running' for share")
     if connection.execute(running, {"job": job_id}).one_or_none() is None:
         return []
     waiting = connection.execute(
@@ -85,7 +85,7 @@ def admit(connection: Connection, job_id: UUID, stage: Stage, limit: int, lease_
         move(
             connection,
             """
-            update images set state = 'dispatched', batch_id = :batch,
+            update images set state = 'dispatched', batch_id = :batch, reason = null, detail = null,
                 lease_expires_at = now() + make_interval(secs => :lease)
             where id = any(:ids) and state = 'ready'
             """,

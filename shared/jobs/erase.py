@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Row, text
 from shared.jobs import audit, events, uploads
 from shared.jobs.events import EventType
 from shared.jobs.in_hand import in_hand_until
+from shared.jobs.rescore import hold_copies
 from shared.jobs.states import FINAL
 from shared.storage import keys
 
@@ -41,6 +42,7 @@ def erase_job(connection: Connection, job_id: UUID, order: Order) -> UUID | None
 
     Returns the id of the receipt, or None if the tenant has no such job (any more).
     """
+    hold_copies(connection, job_id)
     owner = _locked(connection, job_id, order.tenant)
     if owner is None:
         return None
@@ -62,8 +64,11 @@ def erase_image(connection: Connection, image_id: int, order: Order) -> UUID | N
     Returns the id of the receipt, or None if the tenant has no such image (any more).
     """
     job_id = connection.execute(text("select job_id from images where id = :id"), {"id": image_id}).scalar_one_or_none()
-    owner = None if job_id is None else _locked(connection, job_id, order.tenant)
-    if job_id is None or owner is None:
+    if job_id is None:
+        return None
+    hold_copies(connection, job_id)
+    owner = _locked(connection, job_id, order.tenant)
+    if owner is None:
         return None
     _jobs_again(connection, job_id)
     what_ifs = connection.execute(text(_WHAT_IFS), {"image": image_id}).scalars().all()
@@ -82,6 +87,14 @@ def erase_image(connection: Connection, image_id: int, order: Order) -> UUID | N
         uploads.release_of(connection, job_id, original.source_url)
     audit.record(connection, order.tenant, order.actor, "image.deleted", image_id, deletion=receipt, job=job_id)
     return receipt
+
+
+def count_removed(connection: Connection, prefix: str, objects: int) -> None:
+    """Note on the receipt that objects under this prefix were removed by somebody else than the dispatcher."""
+    connection.execute(
+        text("update deletions set objects = objects + :objects where :prefix = any(prefixes)"),
+        {"objects": objects, "prefix": prefix},
+    )
 
 
 def _locked(connection: Connection, job_id: UUID, tenant: str) -> Row[Any] | None:

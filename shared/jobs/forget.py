@@ -12,6 +12,7 @@ from sqlalchemy import Connection, text
 
 def originals(connection: Connection, job_id: UUID, image_ids: Sequence[int]) -> None:
     """Of these images of a job the originals are gone."""
+    _hold(connection, job_id)
     _change(connection, job_id, image_ids, _ORIGINALS)
 
 
@@ -20,14 +21,18 @@ def pixels(connection: Connection, job_id: UUID, image_ids: Sequence[int]) -> No
 
     Also the digest of the content: with the same file one could tell that it was in the set.
     """
+    _hold(connection, job_id)
     for statement in (_EXPLANATIONS, _CAPTIONS):
         connection.execute(text(statement), {"images": list(image_ids)})
     _change(connection, job_id, image_ids, _PIXELS)
 
 
-def _change(connection: Connection, job_id: UUID, image_ids: Sequence[int], update: str) -> None:
-    # The job's row first, as everybody locks them.
+def _hold(connection: Connection, job_id: UUID) -> None:
+    """The job's row first, as everybody locks them."""
     connection.execute(text("select from jobs where id = :job for no key update"), {"job": job_id})
+
+
+def _change(connection: Connection, job_id: UUID, image_ids: Sequence[int], update: str) -> None:
     freed: Sequence[int] = connection.execute(text(update), {"images": list(image_ids)}).scalars().all()
     connection.execute(
         text("update jobs set stored_bytes = stored_bytes - :freed where id = :job"),

@@ -12,7 +12,7 @@ def pause_job(connection: Connection, job_id: UUID) -> bool:
     at its stage and waits at the next one. Returns False if the job was not running.
     """
     # Admissions in progress are waited for, and later ones see that it is paused.
-    connection.execute(text("select from jobs where id = :job for update"), {"job": job_id})
+    connection.execute(text("select from jobs where id = :job for no key update"), {"job": job_id})
     paused = connection.execute(
         text("update jobs set state = 'paused' where id = :job and state = 'running'"), {"job": job_id}
     ).rowcount

@@ -37,6 +37,17 @@ def reserve(connection: Connection, root: UUID) -> None:
     connection.execute(text("select pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": f"rescore {root}"})
 
 
+def hold_copies(connection: Connection, job_id: UUID) -> None:
+    """Until this transaction ends nobody else copies rows of this job, or of those that look at the same objects, and
+    nobody takes rows away under a copy. For all who copy, delete or try again; before they lock any row.
+    """
+    query = """
+        select pg_advisory_xact_lock(hashtextextended('rescore ' || coalesce(rescored_from, id), 0))
+        from jobs where id = :job
+    """
+    connection.execute(text(query), {"job": job_id})
+
+
 def tries(connection: Connection, root: UUID, bundle: str) -> int:
     """How many jobs score, or have scored, the images of `root` again with this bundle."""
     return connection.execute(
@@ -78,6 +89,7 @@ def rescore(connection: Connection, source: UUID, job_id: UUID, bundle: str) -> 
     `source` has not ended or is not there, and if it keeps scores only or is a what-if: those cannot be scored again.
     """
     values = {"source": source, "job": job_id, "bundle": bundle}
+    hold_copies(connection, source)
     made = connection.execute(
         text("""
             insert into jobs (id, tenant, name, client_metadata, priority, captioner, bundle, rescored_from)

@@ -32,7 +32,7 @@ def retry(connection: Connection, job_id: UUID, reasons: Sequence[str] = ()) -> 
 
     Earlier attempts stay on record. A deadline that has passed is taken away, or they would fail at once; so is the
     time at which the job was to delete itself, until it ends anew. Returns how many images that are. The caller has
-    locked the job and made sure that it was not cancelled.
+    taken `hold_copies`, then locked the job and made sure that it was not cancelled.
     """
     moved = move_all(connection, _RETRY, job=job_id, reasons=list(reasons) or None)
     if moved:

@@ -104,7 +104,8 @@ def on_the_way(connection: Connection | Session, image_ids: Collection[int]) -> 
     """Those with an unfinished twin before them in their own job, and for how many seconds that job has been there.
 
     Of several twins the first goes on and the others wait for it, so nobody waits in a circle. Results of `scores_only`
-    jobs cannot be taken over, so there nobody waits.
+    jobs cannot be taken over, so there nobody waits; nor where one of them has failed: the others would fail one after
+    the other, each after a wait.
     """
     rows = connection.execute(
         text("""
@@ -115,6 +116,10 @@ def on_the_way(connection: Connection | Session, image_ids: Collection[int]) -> 
                 select from images as other
                 where other.content_digest = mine.content_digest and other.job_id = mine.job_id
                 and other.id < mine.id and other.state <> all(:final))
+            and not exists (
+                select from images as other
+                where other.content_digest = mine.content_digest and other.job_id = mine.job_id
+                and other.state = 'failed')
         """),
         {"ids": list(image_ids), "final": [str(state) for state in FINAL]},
     )

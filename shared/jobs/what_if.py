@@ -5,6 +5,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
+from shared.jobs.rescore import hold_copies
 from shared.jobs.states import Priority
 
 # Who wrote such a caption, in the place of a captioner.
@@ -18,6 +19,10 @@ def what_if(connection: Connection, face_id: int, job_id: UUID, caption: str) ->
     having written nothing, if there is no such face, or its job does not keep crops.
     """
     values = {"face": face_id, "job": job_id}
+    source = connection.execute(text("select job_id from faces where id = :face"), values).scalar_one_or_none()
+    if source is None:
+        return False
+    hold_copies(connection, source)
     made = connection.execute(
         text("""
             insert into jobs (id, tenant, name, priority, captioner, bundle, rescored_from, what_if)

@@ -23,7 +23,7 @@ from shared.errors import (
     StorageUnavailable,
     TransientError,
 )
-from shared.jobs import delivery
+from shared.jobs import delivery, erase
 from shared.jobs.delivery import Batch, ClaimedImage, Verdict
 from shared.jobs.states import ImageState, JobState, Stage
 from shared.pipeline.connections import Connections
@@ -105,7 +105,7 @@ def run_stage(connections: Connections, batch: Batch, work: Work, save: Save) ->
                 outcomes = _outcomes(work, images, token)
                 following = _finish(connections, batch.stage, token, outcomes, save)
         except _JobDeleted:
-            _take_back(connections, images[0].job_id)
+            _take_back(connections, images[0].job_id, token)
             return
         send(connections.celery, following, images[0].priority)
         log.info("batch_done", images=len(images), seconds=round(monotonic() - started, 3))
@@ -115,14 +115,18 @@ class _JobDeleted(Exception):
     """The job was deleted while a batch of it was worked on."""
 
 
-def _take_back(connections: Connections, job_id: UUID) -> None:
+def _take_back(connections: Connections, job_id: UUID, token: UUID) -> None:
     """Remove what this delivery stored of a deleted job. If storage is away, the dispatcher's later sweeps do it."""
+    prefix = keys.job(job_id)
     try:
-        removed = connections.objects.clear(keys.job(job_id))
+        mine = [key for key in connections.objects.keys(prefix) if str(token) in key]
+        connections.objects.delete(mine)
     except StorageUnavailable as error:
         log.warning("not_taken_back", error=error.detail)
-    else:
-        log.info("job_deleted", objects=removed)
+        return
+    with connections.database.begin() as connection:
+        erase.count_removed(connection, prefix, len(mine))
+    log.info("job_deleted", objects=len(mine))
 
 
 def _outcomes(work: Work, images: list[ClaimedImage], token: UUID) -> list[Outcome]:

@@ -128,10 +128,11 @@ class FolderObjects:
 
     def keys(self, prefix: str) -> Iterator[str]:
         above = self.root / prefix.rpartition("/")[0]
-        for path in above.rglob("*"):
-            key = path.relative_to(self.root).as_posix()
-            if key.startswith(prefix) and path.is_file() and not path.name.startswith("."):
-                yield key
+        with _storage_errors(prefix):
+            for path in above.rglob("*"):
+                key = path.relative_to(self.root).as_posix()
+                if key.startswith(prefix) and path.is_file() and not path.name.startswith("."):
+                    yield key
 
     def clear(self, prefix: str) -> int:
         folder, _, name = prefix.rpartition("/")

@@ -19,6 +19,7 @@ from shared.pipeline.run_stage import Done, Failed, Skipped, run_stage
 from tests.integration.conftest import DIGEST, counters_are_exact
 from workers.dispatcher.dispatch import tick
 from workers.dispatcher.expiry import forget_paces
+from workers.dispatcher.late import fail_late
 
 TakeIn = Callable[..., UUID]
 
@@ -183,10 +184,11 @@ def test_the_dispatcher_notices_what_is_late_also_of_paused_jobs(connections: Co
     with database.begin() as connection:
         accept(connection, job, [NewImage("a.jpg", original_key="o/1")])
         pausing.pause_job(connection, job.id)
-    tick(connections)
+    assert fail_late(connections) == 0
     assert states(database) == [("detection", "ready")]
     with database.begin() as connection:
         connection.execute(text("update jobs set deadline = now() - interval '1 second'"))
+    assert fail_late(connections) == 1
     tick(connections)
     assert rows(database, "select state from jobs") == [("completed",)]
     assert rows(database, "select reason from images") == [("deadline_passed",)]

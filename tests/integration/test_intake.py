@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from shared.jobs import delivery, uploads
 from shared.jobs.accept import NewImage, NewJob, accept
+from shared.jobs.retry import retry
 from shared.jobs.states import Stage
 from shared.jobs.sweep import take_back_lost
 from shared.pipeline.connections import Connections
@@ -321,9 +322,8 @@ def test_nothing_is_read_that_is_not_listed(connections: Connections, source: Bu
     assert images(connections, again) == [failed("fetch_refused")] * (len(links) - 1)
 
 
+@pytest.mark.parametrize("settings", ["s3"], indirect=True)
 def test_our_own_bucket_is_never_a_source(connections: Connections, bucket: Bucket) -> None:
-    if not connections.settings.storage_url.startswith("s3:"):
-        pytest.skip("a folder is no bucket")
     connections.objects.put("jobs/somebody/originals/1", JPEG)
     job = submit(connections, f"{bucket.storage_url}/jobs/somebody/originals/1")
     take_in(allowing(connections, f"{bucket.storage_url}/"), job)
@@ -344,3 +344,27 @@ def test_sources_are_read_from_the_environment(settings: Settings, monkeypatch: 
     monkeypatch.setenv("FACEMEM_S3_SOURCES", "s3://a/prefix")
     with pytest.raises(ValueError, match="with the last slash"):
         Settings(**given)
+
+
+def test_where_there_is_no_room_nothing_is_fetched(connections: Connections) -> None:
+    upload = announce(connections)
+    first = submit(connections, f"upload:{upload}")
+    take_in(connections, first)
+    full = connections.settings.model_copy(update={"max_stored_bytes": len(JPEG)})
+    limited = Connections(full, connections.database, connections.objects, connections.celery)
+    another = announce(connections)
+    job, other = submit(connections, f"upload:{another}"), submit(connections, "https://example.org/", tenant="other")
+    take_in(limited, job)
+    assert images(connections, job) == [failed("quota_exceeded")]
+    take_in(limited, other)
+    assert images(connections, other)[0][2] != "quota_exceeded", "each tenant has its own room"
+    roomier = Connections(
+        full.model_copy(update={"max_stored_bytes": len(JPEG) + 1}),
+        connections.database,
+        connections.objects,
+        connections.celery,
+    )
+    with connections.database.begin() as connection:
+        assert retry(connection, job) == 1
+    take_in(roomier, job)
+    assert images(connections, job) == [ON]

@@ -44,7 +44,7 @@ def test_files_are_one_job_whichever_way_they_go(
     ways: list[str] = []
     for name in ("submit", "submit_directly"):
         monkeypatch.setattr(facemem, name, noting(name, getattr(facemem, name), ways))
-    submitted = journey.submit(captioner="describer", labels=["spring"])
+    submitted = journey.submit("a-key", captioner="describer", labels=["spring"])
     assert ways == (["submit"] if most == {"MOST_FILES": 5} else ["submit_directly"])
     assert (submitted.images, submitted.captioner, submitted.labels) == (5, "describer", ["spring"])
     assert [image.image for image in journey.results()] == [path.name for path in files]

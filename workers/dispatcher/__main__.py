@@ -17,6 +17,7 @@ from workers.dispatcher.dispatch import tick
 from workers.dispatcher.erase import erase
 from workers.dispatcher.expired_uploads import remove_strays, remove_uploads
 from workers.dispatcher.expiry import forget_answers, forget_paces
+from workers.dispatcher.late import fail_late
 from workers.dispatcher.lost import LostMessages
 from workers.dispatcher.retention import expire
 from workers.dispatcher.scores_only import ScoresOnly
@@ -50,6 +51,7 @@ def main() -> None:
         lambda: scores_only.clear(connections),
         lambda: erase(connections),
         lambda: expire(connections),
+        lambda: fail_late(connections),
         lambda: lost.take_back(connections),
         webhooks.serve,
     ):
@@ -73,6 +75,9 @@ def repeat(one_round: Callable[[], int], pause: float, stop: threading.Event) ->
             busy = one_round() > 0
         except (SQLAlchemyError, TransientError) as error:
             log.warning("round_failed", error=str(error))
+            busy = False
+        except Exception:  # A thread that ends in silence would leave its kind of work undone for ever.
+            log.exception("round_broke")
             busy = False
         if not busy:
             stop.wait(pause)

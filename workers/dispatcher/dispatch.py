@@ -1,4 +1,4 @@
-"""One round of the dispatcher: take back what was lost, let work in fairly, close what is late or finished."""
+"""One round of the dispatcher: take back what was lost, let work in fairly, close what is finished."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -6,7 +6,7 @@ from uuid import UUID
 import structlog
 from sqlalchemy import Connection, text
 
-from shared.jobs import closing, deadlines, delivery
+from shared.jobs import closing, delivery
 from shared.jobs.delivery import Batch
 from shared.jobs.states import IN_FLIGHT, Priority, Stage
 from shared.jobs.sweep import take_back_lost, take_back_undelivered
@@ -18,7 +18,6 @@ log = structlog.get_logger()
 
 # Jobs let in within one round. Those beyond wait for the next, which begins as soon as this one has let somebody in.
 JOBS_A_ROUND = 500
-LATE_JOBS_A_ROUND = 20
 
 
 @dataclass
@@ -35,15 +34,16 @@ def tick(connections: Connections) -> int:
     """One round. Returns how many images were let in: while that is not 0 there may be more to do at once."""
     sweep(connections)
     admitted = let_in(connections)
-    fail_late(connections)
     finish(connections)
     return admitted
 
 
 def sweep(connections: Connections) -> None:
     """Take back images whose message or worker was lost."""
+    # Each by itself: one transaction for both would touch counters in another order than workers that save.
     with connections.database.begin() as connection:
         undelivered = take_back_undelivered(connection)
+    with connections.database.begin() as connection:
         lost = take_back_lost(connection, connections.settings.max_attempts)
     if undelivered or lost:
         log.warning("taken_back", undelivered=undelivered, worker_lost=lost)
@@ -127,16 +127,6 @@ def open_jobs(connection: Connection, window: int) -> list[OpenJob]:
         )
         for row in rows
     ]
-
-
-def fail_late(connections: Connections) -> None:
-    """Fail what is unfinished of jobs whose deadline has passed, each in a transaction of its own."""
-    with connections.database.connect() as connection:
-        late = deadlines.late_jobs(connection, LATE_JOBS_A_ROUND)
-    for job_id in late:
-        with connections.database.begin() as connection:
-            images = deadlines.fail_late(connection, job_id)
-        log.info("deadline_passed", job=str(job_id), images=images)
 
 
 def finish(connections: Connections) -> None:

@@ -50,7 +50,8 @@ class ScoresOnly:
             place = connection.execute(text(_FIRST_OPEN), values).scalar_one_or_none()
         end = begin + PLACES_AT_ONCE
         self._done[job_id] = end if place is None else min(place, end)
-        return cleared
+        # Where there was nothing to clear, because another dispatcher had done it, the next step follows at once.
+        return cleared or int(place is not None and place > end)
 
 
 def clear_some(connections: Connections, job_id: UUID, begin: int, end: int) -> int:

@@ -5,6 +5,7 @@ keeps scores only. A retry may open a job again at any time, so objects are list
 job has ended: what is on the list is older than that.
 """
 
+from collections.abc import Callable
 from datetime import datetime
 from uuid import UUID
 
@@ -43,13 +44,13 @@ def tidy(connections: Connections) -> int:
 
 def _tidied(connections: Connections, job_id: UUID, scores_only: bool, finished_at: datetime | None) -> bool:
     try:
-        _clear(connections, job_id, keys.states(job_id), keep=set())
+        _clear(connections, job_id, keys.states(job_id))
         if scores_only:
             _clear_pixels(connections, job_id)
         while _some_originals_removed(connections, job_id):
             pass
         # Those that no image names: of attempts that were cut short.
-        _clear(connections, job_id, keys.originals(job_id), keep=_kept_originals(connections, job_id))
+        _clear(connections, job_id, keys.originals(job_id), keep=_kept_originals)
     except StorageUnavailable as error:
         log.warning("not_tidied", job=str(job_id), error=error.detail)
         return False
@@ -62,14 +63,19 @@ def _tidied(connections: Connections, job_id: UUID, scores_only: bool, finished_
     return True
 
 
-def _clear(connections: Connections, job_id: UUID, prefix: str, keep: set[str]) -> None:
-    """Remove what lies under a prefix, but for some of it, if the job has ended."""
-    found = [key for key in connections.objects.keys(prefix) if key not in keep]
+def _clear(
+    connections: Connections, job_id: UUID, prefix: str, keep: Callable[[Connections, UUID], set[str]] | None = None
+) -> None:
+    """Remove what lies under a prefix, but for some of it, if the job has ended. What is to be kept is asked last: what
+    is on the list is older.
+    """
+    found = list(connections.objects.keys(prefix))
     with connections.database.connect() as connection:
         query = text("select exists (select from jobs where id = :job and finished_at is not null)")
         if not connection.execute(query, {"job": job_id}).scalar_one():
             return
-    connections.objects.delete(found)
+    kept = keep(connections, job_id) if keep else set()
+    connections.objects.delete([key for key in found if key not in kept])
 
 
 def _clear_pixels(connections: Connections, job_id: UUID) -> None:
@@ -81,7 +87,7 @@ def _clear_pixels(connections: Connections, job_id: UUID) -> None:
     for begin in range(0, places, PLACES_AT_ONCE):
         clear_some(connections, job_id, begin, begin + PLACES_AT_ONCE)
     for prefix in (keys.photos(job_id), keys.crops(job_id)):
-        _clear(connections, job_id, prefix, keep=set())
+        _clear(connections, job_id, prefix)
 
 
 def _in_hand(connections: Connections, session: Session, job_id: UUID) -> bool:

@@ -6,9 +6,10 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-from shared.errors import FacememError
+from shared.errors import FacememError, QuotaExceeded
 from shared.jobs import stored, uploads
 from shared.jobs.delivery import ClaimedImage
+from shared.jobs.quotas import is_full
 from shared.pipeline.connections import Connections
 from shared.pipeline.run_stage import Done, Failed, Outcome, Save, Saved, Work
 from shared.storage import keys
@@ -44,9 +45,20 @@ def build(connections: Connections) -> tuple[Work, Save]:
             return await asyncio.gather(*map(received, images))
 
     def work(images: list[ClaimedImage], token: UUID) -> list[Outcome]:
+        if _full(connections, images[0].job_id):  # a batch is of one job
+            return [Failed(image, QuotaExceeded()) for image in images]
         return asyncio.run(receive_all(images, token, _belongings(connections, images)))
 
     return work, _save
+
+
+def _full(connections: Connections, job_id: UUID) -> bool:
+    """Whether whose job it is has no room left. Batches that are fetched at the same time may go beyond by what they
+    bring.
+    """
+    with connections.database.connect() as connection:
+        job = connection.execute(text("select tenant from jobs where id = :job"), {"job": job_id}).one_or_none()
+        return job is not None and is_full(connection, job.tenant, connections.settings)
 
 
 def _belongings(connections: Connections, images: list[ClaimedImage]) -> Belongings | None:

@@ -55,7 +55,7 @@ def create(
     if there >= MOST_KEYS:
         raise TooManyKeys(
             f"Tenant {tenant} has {there:,} keys already; revoke those that nobody uses.",
-            limit="keys",
+            limit="max_keys",
             maximum=MOST_KEYS,
         )
     prefix = "fm_" + "".join(secrets.choice(PREFIX_SIGNS) for _ in range(PREFIX_LENGTH))

@@ -80,7 +80,7 @@ class Comparison(BaseModel):
                           "deviation": 0.09},
                     "difference": {"value": 0.031, "low": 0.009, "high": 0.053, "clear": True},
                     "higher": {"value": 0.6, "low": 0.53, "high": 0.67, "photographs_a": 180, "photographs_b": 90},
-                    "notes": ["Each photograph counts once."],
+                    "notes": ["Each image counts once."],
                 }
             ]
         }

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from services.api.schemas.fields import Storable
 from services.api.schemas.results import FACE_EXAMPLE, FaceResult
+from services.api.schemas.status import REASON_LENGTH
 from shared.jobs.states import ImageState
 
 # Of a caption that a client writes. Captioners write a few hundred characters.
@@ -83,6 +84,9 @@ class FacesQuery(BaseModel):
     without_flags: bool = Field(False, description="only faces without any flag")
     state: list[ImageState] = Field(
         default_factory=list, max_length=16, description="faces of images in any of these states; repeat it for each"
+    )
+    reason: list[Annotated[Storable, StringConstraints(max_length=REASON_LENGTH)]] = Field(
+        default_factory=list, max_length=32, description="faces of images with any of these reasons; repeat it for each"
     )
     cursor: Storable | None = Field(None, max_length=CURSOR_LENGTH, description="`next_cursor` of the page before")
     limit: int = Field(100, ge=1, le=500, description="faces on a page")

@@ -34,6 +34,15 @@ class StageProgress(BaseModel):
     rate: float | None = Field(None, description="images a second that came past it lately; null: none did")
 
 
+class HeldUp(BaseModel):
+    """Images that wait for something beside their turn."""
+
+    stage: Stage
+    reason: str = Field(description="a stable code, such as `captioner_unavailable`")
+    detail: str = Field(description="the same for people, of one of them")
+    images: int = Field(description="at most 1,000 are counted in all")
+
+
 class JobStatus(BaseModel):
     """A job and how far it is."""
 
@@ -53,11 +62,17 @@ class JobStatus(BaseModel):
     estimate_seconds: float | None = Field(
         description="until the end, if each stage keeps its pace of the last minutes; null if nothing was done lately"
     )
+    held_up: list[HeldUp] = Field(
+        default_factory=list, description="what images wait for before they are tried again, beside their turn"
+    )
     created_at: datetime
     finished_at: datetime | None
     deadline: datetime | None = Field(None, description="what is unfinished then fails (`deadline_passed`)")
     retention_seconds: int | None = Field(None, description="so long after its end it deletes itself; null: never")
-    expires_at: datetime | None = Field(None, description="when it deletes itself; null while it has not ended")
+    expires_at: datetime | None = Field(
+        None,
+        description="when it deletes itself, or goes with the job that it scores again; null while that has not ended",
+    )
     scores_only: bool = Field(False, description="whether pixels and captions go as soon as an image has its scores")
     what_if: bool = Field(False, description="whether it scores one face under a caption that a client wrote")
     rescored_from: UUID | None = Field(None, description="the job whose faces this one scores again, if it does")

@@ -84,6 +84,7 @@ class Image(Table):
         CheckConstraint(one_of("state", ImageState), name="state"),
         CheckConstraint(one_of("stage", Stage), name="stage"),
         Index("ix_images_ready", "job_id", "stage", "id", postgresql_where=text("state = 'ready'")),
+        Index("ix_images_held_up", "job_id", postgresql_where=text("state = 'ready' and reason is not null")),
         Index("ix_images_content", "content_digest", postgresql_where=text("content_digest is not null")),
         Index(
             "ix_images_leased",

@@ -86,6 +86,19 @@ def test_a_status_tells_what_the_job_was_told(client: FlaskClient) -> None:
     assert client.get(job["links"]["self"]).get_json()["expires_at"] is not None
 
 
+def test_a_status_says_what_images_wait_for(client: FlaskClient, connections: Connections, job: dict) -> None:
+    assert job["held_up"] == []
+    with connections.database.begin() as connection:
+        connection.execute(
+            text("update images set reason = 'captioner_unavailable', detail = 'Nobody answers.' where position = 0")
+        )
+    assert client.get(job["links"]["self"]).get_json()["held_up"] == [
+        {"stage": "detection", "reason": "captioner_unavailable", "detail": "Nobody answers.", "images": 1}
+    ]
+    client.post(job["links"]["cancel"])
+    assert client.get(job["links"]["self"]).get_json()["held_up"] == []
+
+
 # --- Waiting -----------------------------------------------------------------------------------------------------
 
 
