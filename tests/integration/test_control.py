@@ -9,15 +9,18 @@ from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
 
 from shared.errors import FetchFailed, NotAnImage
-from shared.jobs import closing, deadlines, delivery, pace, pausing
+from shared.jobs import closing, deadlines, delivery, pace, pausing, reuse
 from shared.jobs.accept import NewImage, NewJob, accept
 from shared.jobs.delivery import Batch
+from shared.jobs.erase import Order, erase_job
 from shared.jobs.retry import retriable, retry
 from shared.jobs.states import JobState, Stage
 from shared.pipeline.connections import Connections
 from shared.pipeline.run_stage import Done, Failed, Skipped, run_stage
+from shared.storage import keys
 from tests.integration.conftest import DIGEST, counters_are_exact
 from workers.dispatcher.dispatch import tick
+from workers.dispatcher.erase import erase
 from workers.dispatcher.expiry import forget_paces
 from workers.dispatcher.late import fail_late
 
@@ -332,3 +335,38 @@ def test_old_paces_are_not_counted_and_are_forgotten(
     with database.begin() as connection:
         connection.execute(text("update paces set slot = slot - interval '1 hour'"))
     assert forget_paces(connections) == 1
+
+
+# --- What meets them ---------------------------------------------------------------------------------------------
+
+
+def test_copies_of_an_image_that_failed_do_not_wait_for_each_other(database: Engine, new_job: TakeIn) -> None:
+    new_job(images=4)
+    with database.begin() as connection:
+        connection.execute(text("update images set content_digest = '\\x01'"))
+        waiting = reuse.on_the_way(connection, [1, 2, 3, 4])
+        assert set(waiting) == {2, 3, 4}, "the first goes on"
+        connection.execute(text("update images set state = 'failed' where id = 1"))
+        assert reuse.on_the_way(connection, [2, 3, 4]) == {}
+        connection.execute(text("update images set state = 'ready' where id = 1"))
+
+
+def test_what_a_worker_takes_back_of_a_deleted_job_is_on_the_receipt(
+    connections: Connections, database: Engine, new_job: TakeIn
+) -> None:
+    job = new_job(images=2)
+    connections.objects.put(keys.original(job, uuid4()), b"of the client")
+    [batch] = let_in(connections, job)
+
+    def deleted_meanwhile(images, token):
+        for image in images:
+            connections.objects.put(keys.photo(job, image.id, token), b"photo")
+        with database.begin() as connection:
+            assert erase_job(connection, job, Order("local", "open", "request", 60))
+        return [Done(image) for image in images]
+
+    run_stage(connections, batch, deleted_meanwhile, lambda *_: None)
+    assert rows(database, "select objects from deletions") == [(2,)]
+    assert erase(connections) == 1
+    assert rows(database, "select objects from deletions") == [(3,)]
+    assert list(connections.objects.keys("jobs/")) == []
