@@ -17,8 +17,8 @@ from services.api.schemas.status import Retry, RetryOptions, RetryQuery
 from services.api.status import job_status
 from shared.jobs import audit, closing, pausing
 from shared.jobs import retry as retrying
+from shared.jobs.copies import hold_copies
 from shared.jobs.delivery import hold_job
-from shared.jobs.rescore import hold_copies
 from shared.jobs.states import OPEN, JobState
 
 api = APIBlueprint("control", __name__, url_prefix="/v1", abp_tags=[Tag(name="jobs", description="Submit and watch.")])

@@ -53,7 +53,9 @@ def cancel_job(connection: Connection, job_id: UUID) -> bool:
             """
             update images set state = 'cancelled', finished_at = now(),
                 batch_id = null, lease_token = null, lease_expires_at = null
-            where job_id = :job and state <> all(:final)
+            where id in (
+                select id from images where job_id = :job and state <> all(:final) order by id for update)
+            and state <> all(:final)
             """,
             job=job_id,
             final=_FINAL,

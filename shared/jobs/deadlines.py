@@ -30,7 +30,9 @@ def fail_late(connection: Connection, job_id: UUID) -> int:
         update images set state = 'failed', reason = 'deadline_passed',
             detail = 'It was not finished by the deadline of its job.', finished_at = now(),
             batch_id = null, lease_token = null, lease_expires_at = null
-        where job_id = :job and state <> all(:final)
+        where id in (
+            select id from images where job_id = :job and state <> all(:final) order by id for update)
+        and state <> all(:final)
         """,
         job=job_id,
         final=[str(state) for state in FINAL],

@@ -1,6 +1,7 @@
 """Delivering batches: let in by the dispatcher, claimed, renewed and concluded by a worker.
 
-The caller owns the transaction: it commits, then sends messages.
+The caller owns the transaction: it commits, then sends messages. Whoever waits for rows of images takes them in the
+order of their ids, so that nobody waits in a circle; who does not wait skips those that are locked.
 """
 
 from collections.abc import Iterable, Sequence
@@ -106,7 +107,10 @@ def claim(connection: Connection, batch: Batch, token: UUID, lease_seconds: floa
         """
         update images set state = 'running', lease_token = :token, attempt = attempt + 1,
             lease_expires_at = now() + make_interval(secs => :lease)
-        where id = any(:ids) and batch_id = :batch and stage = :stage and state = 'dispatched'
+        where id in (
+            select id from images where id = any(:ids) and batch_id = :batch and state = 'dispatched'
+            order by id for update)
+        and batch_id = :batch and stage = :stage and state = 'dispatched'
         """,
         token=token,
         ids=list(batch.image_ids),
@@ -139,7 +143,8 @@ def renew(connection: Connection, image_ids: Sequence[int], token: UUID, lease_s
     return connection.execute(
         text("""
             update images set lease_expires_at = now() + make_interval(secs => :lease)
-            where id = any(:ids) and lease_token = :token and state = 'running'
+            where id in (select id from images where id = any(:ids) and lease_token = :token order by id for update)
+            and lease_token = :token and state = 'running'
         """),
         {"ids": list(image_ids), "token": token, "lease": lease_seconds},
     ).rowcount

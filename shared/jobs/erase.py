@@ -15,9 +15,9 @@ from uuid import UUID, uuid4
 from sqlalchemy import Connection, Row, text
 
 from shared.jobs import audit, events, uploads
+from shared.jobs.copies import hold_copies
 from shared.jobs.events import EventType
 from shared.jobs.in_hand import in_hand_until
-from shared.jobs.rescore import hold_copies
 from shared.jobs.states import FINAL
 from shared.storage import keys
 

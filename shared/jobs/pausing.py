@@ -11,6 +11,7 @@ def pause_job(connection: Connection, job_id: UUID) -> bool:
     """running -> paused. Images whose message no worker has taken yet go back to the door; what is in work is finished
     at its stage and waits at the next one. Returns False if the job was not running.
     """
+    # What a worker is just about to claim is as good as in its hands, and not waited for.
     # Admissions in progress are waited for, and later ones see that it is paused.
     connection.execute(text("select from jobs where id = :job for no key update"), {"job": job_id})
     paused = connection.execute(
@@ -21,7 +22,9 @@ def pause_job(connection: Connection, job_id: UUID) -> bool:
             connection,
             """
             update images set state = 'ready', batch_id = null, lease_expires_at = null
-            where job_id = :job and state = 'dispatched'
+            where id in (
+                select id from images where job_id = :job and state = 'dispatched' for update skip locked)
+            and state = 'dispatched'
             """,
             job=job_id,
         )

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
+from shared.jobs.copies import hold_copies
 from shared.jobs.states import OPEN, ImageState, Stage
 
 # At these stages an image has its captions; what failed or was cancelled there may succeed when it is scored again.
@@ -35,17 +36,6 @@ def reserve(connection: Connection, root: UUID) -> None:
         {"milliseconds": str(round(COPY_SECONDS * 1000))},
     )
     connection.execute(text("select pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": f"rescore {root}"})
-
-
-def hold_copies(connection: Connection, job_id: UUID) -> None:
-    """Until this transaction ends nobody else copies rows of this job, or of those that look at the same objects, and
-    nobody takes rows away under a copy. For all who copy, delete or try again; before they lock any row.
-    """
-    query = """
-        select pg_advisory_xact_lock(hashtextextended('rescore ' || coalesce(rescored_from, id), 0))
-        from jobs where id = :job
-    """
-    connection.execute(text(query), {"job": job_id})
 
 
 def tries(connection: Connection, root: UUID, bundle: str) -> int:

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-from shared.jobs.rescore import hold_copies
+from shared.jobs.copies import hold_copies
 from shared.jobs.states import Priority
 
 # Who wrote such a caption, in the place of a captioner.

@@ -10,9 +10,10 @@ from uuid import UUID, uuid4
 from sqlalchemy import Connection, Engine, event, text
 
 from shared.jobs import delivery, forget, pausing
+from shared.jobs.copies import hold_copies
 from shared.jobs.delivery import Batch
 from shared.jobs.erase import Order, erase_image, erase_job
-from shared.jobs.rescore import hold_copies, rescore, reserve
+from shared.jobs.rescore import rescore, reserve
 from shared.jobs.retry import retry
 from shared.jobs.states import Stage
 from shared.jobs.what_if import what_if
