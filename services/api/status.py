@@ -7,7 +7,8 @@ from typing import Any
 from uuid import UUID
 
 from flask import url_for
-from sqlalchemy import func, select
+from sqlalchemy import Uuid, cast, func, select, true
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 
 from services.api import owned
@@ -104,19 +105,20 @@ def etag(status: JobStatus) -> str:
 
 def _held_up(session: Session, job_ids: Sequence[UUID]) -> dict[UUID, list[HeldUp]]:
     """What images of these jobs wait for; of a million that wait only some are looked at."""
+    wanted = select(func.unnest(cast(list(job_ids), ARRAY(Uuid))).label("job_id")).subquery()
+    some = (
+        select(Image.stage, Image.reason, Image.detail)
+        .where(Image.job_id == wanted.c.job_id, Image.state == ImageState.READY, Image.reason.is_not(None))
+        .limit(MOST_HELD_UP)
+        .lateral()
+    )
+    same = (wanted.c.job_id, some.c.stage, some.c.reason)
+    query: Any = select(*same, func.min(some.c.detail), func.count()).select_from(wanted.join(some, true()))
     found: dict[UUID, list[HeldUp]] = {}
-    for job_id in job_ids:
-        waiting: Any = select(Image.stage, Image.reason, Image.detail)
-        some = waiting.where(Image.job_id == job_id, Image.state == ImageState.READY, Image.reason.is_not(None))
-        held = some.limit(MOST_HELD_UP).subquery()
-        same = (held.c.stage, held.c.reason)
-        rows: Any = session.execute(
-            select(*same, func.min(held.c.detail), func.count()).group_by(*same).order_by(*same)
-        )
-        found[job_id] = [
-            HeldUp(stage=Stage(stage), reason=reason, detail=detail or "", images=images)
-            for stage, reason, detail, images in rows
-        ]
+    rows: Any = session.execute(query.group_by(*same).order_by(*same))
+    for job_id, stage, reason, detail, images in rows:
+        held = HeldUp(stage=Stage(stage), reason=reason, detail=detail or "", images=images)
+        found.setdefault(job_id, []).append(held)
     return found
 
 

@@ -11,13 +11,13 @@ def pause_job(connection: Connection, job_id: UUID) -> bool:
     """running -> paused. Images whose message no worker has taken yet go back to the door; what is in work is finished
     at its stage and waits at the next one. Returns False if the job was not running.
     """
-    # What a worker is just about to claim is as good as in its hands, and not waited for.
     # Admissions in progress are waited for, and later ones see that it is paused.
     connection.execute(text("select from jobs where id = :job for no key update"), {"job": job_id})
     paused = connection.execute(
         text("update jobs set state = 'paused' where id = :job and state = 'running'"), {"job": job_id}
     ).rowcount
     if paused:
+        # What a worker is just claiming is as good as in its hands, and not waited for.
         move_all(
             connection,
             """

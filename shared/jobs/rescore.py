@@ -35,7 +35,7 @@ def reserve(connection: Connection, root: UUID) -> None:
         text("select set_config('statement_timeout', :milliseconds, true)"),
         {"milliseconds": str(round(COPY_SECONDS * 1000))},
     )
-    connection.execute(text("select pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": f"rescore {root}"})
+    hold_copies(connection, root)
 
 
 def tries(connection: Connection, root: UUID, bundle: str) -> int:

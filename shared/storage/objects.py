@@ -52,10 +52,3 @@ def open_objects(settings: Settings) -> Objects:
     if scheme == "s3" and place.strip("/"):
         return S3Objects(settings, place.strip("/"))
     raise ValueError(f"FACEMEM_STORAGE_URL must be s3://bucket or folder:/path, not {settings.storage_url!r}")
-
-
-def delete_prefix(objects: Objects, prefix: str) -> int:
-    """Remove everything under a prefix. Returns how many objects that were."""
-    keys = list(objects.keys(prefix))
-    objects.delete(keys)
-    return len(keys)

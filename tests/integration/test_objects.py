@@ -9,7 +9,7 @@ import pytest
 
 from shared.errors import ObjectMissing, StorageUnavailable
 from shared.settings import Settings
-from shared.storage.objects import Objects, delete_prefix, open_objects
+from shared.storage.objects import Objects, open_objects
 from tests.servers import Bucket
 
 ADDRESSES = {"database_url": "postgresql+psycopg://nowhere/none", "broker_url": "redis://nowhere"}
@@ -118,8 +118,8 @@ def test_a_folders_token_is_good_for_one_object_in_every_process(storage_folder_
 def test_deleting_is_repeatable_and_takes_only_the_prefix(objects: Objects) -> None:
     for key in ("jobs/1/x", "jobs/1/deep/y", "jobs/12/z"):
         objects.put(key, b"-")
-    assert delete_prefix(objects, "jobs/1/") == 2
-    assert delete_prefix(objects, "jobs/1/") == 0
+    assert objects.clear("jobs/1/") == 2
+    assert objects.clear("jobs/1/") == 0
     objects.delete(["jobs/1/x", "never/was"])
     assert list(objects.keys("jobs/")) == list(objects.keys("")) == list(objects.keys("jobs/1")) == ["jobs/12/z"]
 

@@ -15,7 +15,7 @@ from psutil import Process
 
 from services.api.schemas import FaceResult, Link
 from services.client import ApiError, Facemem, Unreachable
-from services.client.errors import FileUnreadable
+from services.client.errors import FileUnreadable, NothingToSend
 from services.client.multipart import LazyFile
 from shared.jobs.states import ImageState, JobState
 
@@ -193,6 +193,13 @@ def test_archives_and_manifests_are_sent_as_they_are(facemem: Facemem, tmp_path:
     [image] = facemem.results(job.id)
     assert (image.custom_id, image.metadata, job.scores_only) == ("7", {"photographer": "Ada"}, True)
     assert job.deadline is not None
+
+
+def test_paths_may_be_texts_and_there_must_be_some(facemem: Facemem, tmp_path: Path) -> None:
+    [path] = files(tmp_path, 1)
+    assert facemem.submit(str(path)).images == facemem.submit([str(path)]).images == 1
+    with pytest.raises(NothingToSend):
+        facemem.submit([])
 
 
 def test_pictures_and_results_of_a_job_can_be_taken_away(facemem: Facemem, tmp_path: Path) -> None:

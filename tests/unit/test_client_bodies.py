@@ -9,7 +9,7 @@ from services.api.schemas import Link
 from services.client import bodies
 from services.client.direct import batches
 from services.client.errors import FileUnreadable, UnknownForm
-from services.client.files import announced, images_in, looked_at, sendable
+from services.client.files import announced, common_folder, images_in, looked_at, sendable
 from services.client.options import Options, fields, members
 
 
@@ -114,3 +114,19 @@ def test_a_file_is_looked_at_once(tmp_path: Path) -> None:
 def test_batches_leave_nothing_out() -> None:
     assert list(batches(range(5), 2)) == [[0, 1], [2, 3], [4]]
     assert list(batches([], 2)) == []
+
+
+def test_whole_paths_are_named_below_the_folder_that_they_share(tmp_path: Path) -> None:
+    paths = [tmp_path / "shoot" / "day-1" / "a.jpg", tmp_path / "shoot" / "day-2" / "a.jpg"]
+    below = common_folder(paths, None)
+    assert [sendable(path, below) for path in paths] == ["day-1/a.jpg", "day-2/a.jpg"]
+    assert sendable(paths[0], common_folder(paths[:1], None)) == "a.jpg"
+    assert common_folder([Path("shoot/a.jpg")], None) is None, "as it was typed"
+    assert common_folder(paths, tmp_path) == tmp_path
+
+
+def test_a_link_that_leads_nowhere_is_no_image(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(b"1")
+    (tmp_path / "dangling.jpg").symlink_to(tmp_path / "absent.jpg")
+    (tmp_path / "linked.jpg").symlink_to(tmp_path / "a.jpg")
+    assert [path.name for path in images_in(tmp_path)] == ["a.jpg", "linked.jpg"]

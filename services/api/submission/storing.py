@@ -15,7 +15,7 @@ from shared.errors import PermanentError, TooLarge, TransientError
 from shared.jobs.accept import NewImage
 from shared.settings import Settings
 from shared.storage import keys
-from shared.storage.objects import Objects, delete_prefix
+from shared.storage.objects import Objects
 
 log = structlog.get_logger()
 
@@ -95,6 +95,6 @@ def plain(name: str) -> str:
 def discard(objects: Objects, job_id: UUID) -> None:
     """Remove what a submission that is not accepted has put into storage."""
     try:
-        delete_prefix(objects, keys.originals(job_id))
+        objects.clear(keys.originals(job_id))
     except TransientError as error:
         log.warning("not_discarded", job=str(job_id), error=str(error))
