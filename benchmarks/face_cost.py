@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from shared.captions.describer import describe
+from shared.compute import PLAIN
 from shared.memorability.catalogue import find
 from shared.memorability.encoders import Encoders
 from shared.memorability.scorer import Scorer
@@ -25,7 +26,7 @@ def main() -> None:
     """Print the median and the quartiles of milliseconds per face."""
     torch.set_num_threads(1)
     bundle = find("compact")
-    encoders, scorer = Encoders(bundle, "cpu"), Scorer(bundle)
+    encoders, scorer = Encoders(bundle, PLAIN), Scorer(bundle)
     crops = np.random.default_rng(0).integers(0, 256, (BATCH, 224, 224, 3), dtype=np.uint8)
     captions = [describe(crop, LANDMARKS) for crop in crops]
     states = encoders.encode(crops, captions)

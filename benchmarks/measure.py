@@ -30,7 +30,8 @@ class Ratio:
 class Row:
     """A line of the table in docs/performance.md: a question, the answer, and what was hoped for.
 
-    ours, peer: what each side took, in words with a unit. ratio: the answer; low and high its spread.
+    ours, peer: what each side took, in words with a unit. value: the answer in `unit`, low and high its spread; it is
+    to be `bar` at least, or at most. With no bar it is only told. missing: why it could not be measured here, if so.
     """
 
     benchmark: str
@@ -38,15 +39,21 @@ class Row:
     against: str
     ours: str
     peer: str
-    ratio: float
+    value: float
     low: float
     high: float
-    bar: float
+    bar: float | None = None
+    unit: str = "x"
+    at_most: bool = False
     note: str = ""
+    missing: str = ""
 
     @property
-    def met(self) -> bool:
-        return self.ratio >= self.bar
+    def met(self) -> bool | None:
+        """Whether the bar was met; None if there is none, or nothing was measured."""
+        if self.bar is None or self.missing:
+            return None
+        return self.value <= self.bar if self.at_most else self.value >= self.bar
 
 
 def side_by_side(ours: Callable[[], object], peer: Callable[[], object], pairs: int) -> Ratio:
@@ -80,10 +87,17 @@ def tell(rows: Sequence[Row], as_json: bool, packages: Sequence[str] = ()) -> No
         return
     print(f"{where['machine']}; {', '.join(f'{name} {found}' for name, found in where['versions'].items())}")
     for row in rows:
-        verdict = "met" if row.met else "NOT MET"
         print(f"\n{row.what}, against {row.against}")
-        print(f"  {row.ours} against {row.peer}: {row.ratio:.2f} x ({row.low:.2f} to {row.high:.2f} by pairs)")
-        print(f"  bar {row.bar:g} x: {verdict}{'. ' + row.note if row.note else ''}")
+        print(f"  {row.missing or answer(row)}{'. ' + row.note if row.note else ''}")
+
+
+def answer(row: Row) -> str:
+    """What was found, in a line."""
+    found = f"{row.ours} against {row.peer}: {row.value:.3g} {row.unit} ({row.low:.3g} to {row.high:.3g})"
+    if row.bar is None:
+        return found
+    verdict = "met" if row.met else "NOT MET"
+    return f"{found}; bar {'at most' if row.at_most else 'at least'} {row.bar:g} {row.unit}: {verdict}"
 
 
 def machine() -> str:

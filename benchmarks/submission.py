@@ -9,7 +9,7 @@ python -m benchmarks.submission [LINES]
 import os
 import sys
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
@@ -17,24 +17,19 @@ from time import perf_counter
 import httpx
 import psutil
 
-from services.local.postgres import Postgres, socket_folder
-from services.local.redis import Redis, free_port
-from services.local.supervisor import Process, Supervisor
-from shared.database.migrate import upgrade
+from benchmarks.served import MIB, forget_peak, peak, pieces, served, serving
 
 LINES = 100_000
 FILES = 10_000
 FILE_BYTES = 20_000
-MIB = 1024 * 1024
-READY_SECONDS = 60.0
 TIMEOUT = httpx.Timeout(600.0)
 
 
 def main() -> None:
     """Print a table."""
     lines = int(sys.argv[1]) if len(sys.argv) > 1 else LINES
-    with TemporaryDirectory() as folder, served(Path(folder)) as (url, api):
-        wait_for(url)
+    with TemporaryDirectory() as folder, served(Path(folder)) as system:
+        url, api = system.url, serving(system.api)
         print(f"{'submission':<28}{'MiB sent':>10}{'seconds':>10}{'MiB before':>12}{'MiB at most':>13}")
         report("ten lines of JSON, first", url, api, manifest_json(Path(folder), 10), "application/json", 10)
         for form, (make, media_type) in MANIFESTS.items():
@@ -43,52 +38,10 @@ def main() -> None:
             report(f"zip of {FILES:,} files", url, api, archive(Path(folder)), "application/zip", FILES)
 
 
-class served:  # noqa: N801 - used as a function
-    """A database, a broker and the API on them, as long as the block lasts: its address and its process."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.supervisor = Supervisor()
-
-    def __enter__(self) -> tuple[str, psutil.Process]:
-        self.supervisor.__enter__()
-        logs = self.folder / "logs"
-        logs.mkdir()
-        sockets = socket_folder(self.folder / "sockets")
-        database = Postgres(self.folder / "postgres", sockets, logs / "postgres.log").start(self.supervisor)
-        broker = Redis(self.folder, logs / "redis.log").start(self.supervisor)
-        upgrade(database)
-        port = free_port("127.0.0.1", 8400)
-        environment = {
-            "FACEMEM_DATABASE_URL": database,
-            "FACEMEM_BROKER_URL": broker,
-            "FACEMEM_STORAGE_URL": f"folder:{self.folder / 'objects'}",
-            "FACEMEM_API_PORT": str(port),
-        }
-        self.supervisor.start(Process("api", [sys.executable, "-m", "services.api"], logs / "api.log", environment))
-        return f"http://127.0.0.1:{port}", psutil.Process(self.supervisor.pids()["api"])
-
-    def __exit__(self, *error: object) -> None:
-        self.supervisor.__exit__(*error)
-
-
-def wait_for(url: str) -> None:
-    """Return when the API answers."""
-    until = perf_counter() + READY_SECONDS
-    while perf_counter() < until:
-        try:
-            httpx.get(f"{url}/readyz").raise_for_status()
-        except httpx.HTTPError:
-            continue
-        return
-    raise TimeoutError("the API did not become ready")
-
-
 def report(what: str, url: str, api: psutil.Process, body: Path, media_type: str, images: int) -> None:
     """Send one submission and print what it cost."""
-    serving = max(api.children(recursive=True), key=lambda process: process.memory_info().rss)
-    before = serving.memory_info().rss
-    Path(f"/proc/{serving.pid}/clear_refs").write_text("5")  # the peak begins anew
+    before = api.memory_info().rss
+    forget_peak(api)
     size = body.stat().st_size
     headers = {"Content-Type": media_type, "Content-Length": str(size)}
     began = perf_counter()
@@ -99,21 +52,7 @@ def report(what: str, url: str, api: psutil.Process, body: Path, media_type: str
     if (job["images"], job["counts"]["ready"]) != (images, images):
         raise RuntimeError(f"{what}: {job['images']} images, {job['counts']}")
     body.unlink()
-    print(f"{what:<28}{size / MIB:>10.1f}{seconds:>10.1f}{before / MIB:>12.0f}{peak(serving) / MIB:>13.0f}", flush=True)
-
-
-def peak(process: psutil.Process) -> int:
-    """The most bytes of memory that a process has had since `clear_refs`."""
-    status = Path(f"/proc/{process.pid}/status").read_text()
-    line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
-    return int(line.split()[1]) * 1024
-
-
-def pieces(path: Path) -> Iterator[bytes]:
-    """A file in pieces."""
-    with path.open("rb") as file:
-        while piece := file.read(MIB):
-            yield piece
+    print(f"{what:<28}{size / MIB:>10.1f}{seconds:>10.1f}{before / MIB:>12.0f}{peak(api) / MIB:>13.0f}", flush=True)
 
 
 def manifest_lines(folder: Path, lines: int) -> Path:

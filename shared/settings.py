@@ -16,6 +16,8 @@ from shared.errors import SettingsInvalid
 MIB = 1024 * 1024
 
 Device = Literal["auto", "cpu", "cuda"]
+Engine = Literal["auto", "torch", "openvino"]
+Precision = Literal["auto", "float32", "bfloat16"]
 Captioner = Literal["auto", "ollama", "describer"]
 Positive = Annotated[int, Field(gt=0)]
 Seconds = Annotated[float, Field(gt=0)]
@@ -105,8 +107,14 @@ class Settings(OllamaSettings):
         description="what s3:// links may lead to: s3://bucket/prefix/, with commas between; {tenant} is its name",
     )
 
-    # Detection.
+    # Computing. `auto` is what is fastest here with results as good; which that was is kept with each score.
     device: Device = "auto"
+    engine: Engine = Field("auto", description="what finds faces; auto: openvino on a CPU where it is installed")
+    precision: Precision = Field(
+        "auto", description="in which numbers encoders compute; auto: bfloat16 where the processor has it"
+    )
+
+    # Detection.
     max_pixels: Positive = Field(100_000_000, description="width x height of one image")
     detection_long_side: Positive = Field(
         1024, description="images are scaled down to this before faces are looked for"
@@ -118,6 +126,9 @@ class Settings(OllamaSettings):
 
     # Captioning.
     captioner: Captioner = "auto"
+    captions_at_once: Positive | None = Field(
+        None, description="requests that one captioning worker has in flight; unset: as many as Ollama makes use of"
+    )
 
     # The model.
     bundle: str = Field("compact", description="default bundle: its name, its digest, or the path of its folder")
@@ -137,7 +148,7 @@ class Settings(OllamaSettings):
         10, description="so long may a queue be empty while images wait for its messages"
     )
     run_lease_seconds: Seconds = Field(30, description="a worker not heard of for so long has lost its batch")
-    max_run_seconds: Seconds = Field(1800, description="a batch running longer is stuck, and ends its worker")
+    max_run_seconds: Seconds = Field(1800, description="a batch that gets nothing done for so long ends its worker")
     retry_delay_seconds: Seconds = Field(5, description="before the second attempt; doubles with each further one")
     max_attempts: Positive = Field(4, description="of one image at one stage")
     unavailable_delay_seconds: Seconds = Field(
@@ -164,7 +175,7 @@ class Settings(OllamaSettings):
                 raise ValueError(f"must be of the form s3://bucket/prefix/, with the last slash, not {place!r}")
         return places
 
-    @field_validator("max_stored_bytes", "max_queued_images", "retention_days", mode="before")
+    @field_validator("max_stored_bytes", "max_queued_images", "retention_days", "captions_at_once", mode="before")
     @classmethod
     def _unlimited(cls, limit: object) -> object:
         return None if limit == "" else limit  # compose cannot leave a variable out

@@ -111,6 +111,7 @@ def _servers(local: LocalSettings, folder: DataFolder, supervisor: Supervisor) -
 def _processes(
     settings: Settings, workers: Mapping[Stage, int], folder: DataFolder, models: Mapping[str, str]
 ) -> Iterator[Process]:
+    threads = str(settings.threads or _threads_each(workers))
     environment = {
         **KEEP_BUFFERS,
         **models,
@@ -119,7 +120,9 @@ def _processes(
         "FACEMEM_STORAGE_URL": settings.storage_url,
         "FACEMEM_API_PORT": str(settings.api_port),
         "FACEMEM_FLOWER_PORT": str(settings.flower_port),
-        "FACEMEM_THREADS": str(settings.threads or _threads_each(workers)),
+        "FACEMEM_THREADS": threads,
+        "OMP_NUM_THREADS": threads,  # numpy's and every other library's
+        "OPENBLAS_NUM_THREADS": threads,
     }
 
     def process(name: str, module: str, *options: str) -> Process:
@@ -138,7 +141,7 @@ def _processes(
 
 def _threads_each(workers: Mapping[Stage, int]) -> int:
     """Compute threads for one process, so that all of them together do not ask for more cores than there are."""
-    computing = sum(count for stage, count in workers.items() if PLANS[stage].pool == "solo")
+    computing = sum(count for stage, count in workers.items() if PLANS[stage].computes)
     return max(1, (os.cpu_count() or 1) // max(1, computing))
 
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from services.training.vggface2 import load_vggface2
+from shared.compute import PLAIN
 from shared.errors import BundleInvalid
 from shared.memorability.catalogue import TOKENIZER, BundleFacts
 from shared.memorability.encoders import TEXT_PREFIX, VISUAL_PREFIX, VisualEncoder, encode, text_of, visual_of
@@ -62,7 +63,7 @@ class FrozenEncoders:
             digest.update(name.encode() + tensor.contiguous().cpu().numpy().tobytes())
         for name, content in sorted(self.files.items()):
             digest.update(name.encode() + content)
-        digest.update(pack(dict(enumerate(encode(self.visual, self.text, _probe(), [PROBE_CAPTION])))))
+        digest.update(pack(dict(enumerate(encode(self.visual, self.text, _probe(), [PROBE_CAPTION], PLAIN.dtype)))))
         return digest.hexdigest()
 
 

@@ -34,6 +34,7 @@ def states_of(
     folder.mkdir(parents=True, exist_ok=True)
 
     def prepare(device: torch.device) -> Callable[[int], list[FaceStates]]:
+        numbers = torch.bfloat16 if device.type == "cuda" else torch.float32
         here: list[FrozenEncoders] = [encoders] if device.type == "cpu" else []
 
         def encoded(start: int) -> list[FaceStates]:
@@ -44,7 +45,7 @@ def states_of(
             if not here:
                 here.append(make(device))
             batch = slice(start, start + AT_ONCE)
-            states = encode(here[0].visual, here[0].text, crops.pixels[batch], captions[batch])
+            states = encode(here[0].visual, here[0].text, crops.pixels[batch], captions[batch], numbers)
             content = pack(dict(enumerate(states)))
             put(path, lambda unfinished: unfinished.write_bytes(content))
             return states

@@ -10,6 +10,7 @@ import numpy as np
 
 from services.training.datasets.data_set import DataSet
 from services.training.whole_files import put
+from shared.compute import PLAIN
 from shared.errors import DataSetInvalid, FacememError
 from shared.faces.finder import FaceFinder
 from shared.images.crop import crop_face, to_crop
@@ -63,7 +64,7 @@ def crops_of(data: DataSet, work: Path, progress: Progress) -> Crops:
 
 def _cut(data: DataSet, progress: Progress) -> Crops:
     numbers = cutting()
-    finder = FaceFinder("cpu", numbers["detection_min_face"], numbers["detection_threshold"])
+    finder = FaceFinder(PLAIN, numbers["detection_min_face"], numbers["detection_threshold"])
     pixels, landmarks, rows = [], [], []
     for row, image in enumerate(data.images):
         decoded = _decoded(data, image, numbers)

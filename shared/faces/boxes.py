@@ -7,7 +7,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-Measure = Callable[[np.ndarray, np.floating, np.ndarray], np.ndarray]
+Measure = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+
+BLOCK = 256  # boxes compared at once, each with each
 
 
 def best_of_overlapping(boxes: np.ndarray, scores: np.ndarray, most: float) -> np.ndarray:
@@ -22,37 +24,48 @@ def best_of_contained(boxes: np.ndarray, scores: np.ndarray, most: float) -> np.
     return _best(boxes, np.argsort(scores)[::-1], 1, most, of_smaller)
 
 
-def of_both(shared: np.ndarray, area: np.floating, areas: np.ndarray) -> np.ndarray:
+def of_both(shared: np.ndarray, area: np.ndarray, areas: np.ndarray) -> np.ndarray:
     """The area that two boxes cover together, by what they share and what each covers."""
     together: np.ndarray = area + areas - shared
     return together
 
 
-def of_smaller(shared: np.ndarray, area: np.floating, areas: np.ndarray) -> np.ndarray:
+def of_smaller(shared: np.ndarray, area: np.ndarray, areas: np.ndarray) -> np.ndarray:
     """The area of the smaller one of two boxes."""
     return np.minimum(area, areas)
 
 
 def _best(boxes: np.ndarray, order: np.ndarray, extra: int, most: float, measure: Measure) -> np.ndarray:
-    """Take boxes in an order, each with all that overlap it too much. `extra` pixels are added to each side."""
-    left, top, right, bottom = boxes[order].T
-    # One row for each edge: what is left is cut out of all of them at once. Hundreds of boxes come here for each scale
-    # of each image, so the calls of numpy themselves are what it costs.
-    waiting = np.stack([left, top, right + extra, bottom + extra, (right - left + extra) * (bottom - top + extra)])
-    kept = []
+    """Take boxes in an order, each with all that overlap it too much. `extra` pixels are added to each side.
+
+    Some hundred boxes come here for each scale of each image. So they are compared block by block, all pairs at once:
+    one call of numpy instead of one for each box.
+    """
+    kept = [np.zeros(0, np.int64)]
     while order.size:
-        kept.append(order[0])
-        best, waiting, order = waiting[:, 0], waiting[:, 1:], order[1:]
-        shared = np.minimum(waiting[2], best[2])
-        shared -= np.maximum(waiting[0], best[0])
-        height = np.minimum(waiting[3], best[3])
-        height -= np.maximum(waiting[1], best[1])
-        # Boxes that do not meet share nothing, also where both differences are negative.
-        shared = np.maximum(shared, 0) * np.maximum(height, 0)
-        # Multiplied out, so that boxes without area need no division by zero.
-        apart = shared <= most * measure(shared, best[4], waiting[4])
-        waiting, order = waiting[:, apart], order[apart]
-    return np.array(kept, dtype=np.int64)
+        block, order = order[:BLOCK], order[BLOCK:]
+        alive = np.ones(len(block), dtype=bool)
+        for place, alike in enumerate(_alike(boxes[block], boxes[block], extra, most, measure)):
+            if alive[place]:
+                alive[place + 1 :] &= ~alike[place + 1 :]
+        kept.append(block[alive])
+        order = order[~_alike(boxes[block[alive]], boxes[order], extra, most, measure).any(axis=0)]
+    return np.concatenate(kept)
+
+
+def _alike(some: np.ndarray, others: np.ndarray, extra: int, most: float, measure: Measure) -> np.ndarray:
+    """Which of some (N, 4) overlap which of others (M, 4) too much: (N, M)."""
+    left, top, right, bottom = some.T[:, :, None]
+    lefts, tops, rights, bottoms = others.T[:, None, :]
+    shared = np.minimum(right, rights) - np.maximum(left, lefts) + extra
+    height = np.minimum(bottom, bottoms) - np.maximum(top, tops) + extra
+    # Boxes that do not meet share nothing, also where both differences are negative.
+    shared = np.maximum(shared, 0) * np.maximum(height, 0)
+    area = (right - left + extra) * (bottom - top + extra)
+    areas = (rights - lefts + extra) * (bottoms - tops + extra)
+    # Multiplied out, so that boxes without area need no division by zero.
+    alike: np.ndarray = shared > most * measure(shared, area, areas)
+    return alike
 
 
 def moved(boxes: np.ndarray, by: np.ndarray, extra: int) -> np.ndarray:

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
+from shared.compute import Compute
 from shared.faces import networks
 from shared.faces.cascade import detect
 from shared.images.crop import Box
@@ -30,19 +30,16 @@ class FoundFace:
 
 
 class FaceFinder:
-    """MTCNN on one device. It keeps nothing between calls, so threads of one process may share it."""
+    """MTCNN. It keeps nothing between calls, so threads of one process may share it."""
 
-    def __init__(self, device: str, min_face: int, threshold: float) -> None:
+    def __init__(self, compute: Compute, min_face: int, threshold: float) -> None:
         """Load the networks.
 
-        `device` is "cpu", "cuda" or "auto"; `min_face` is the smallest face looked for, in pixels; faces with a
-        confidence below `threshold` are dropped.
+        `min_face` is the smallest face looked for, in pixels; faces with a confidence below `threshold` are dropped.
         """
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
         self._min_face = min_face
         self._threshold = threshold
-        self._networks = networks.load(device)
+        self._networks = networks.load(compute)
 
     def find(self, images: list[np.ndarray]) -> list[list[FoundFace]]:
         """The faces of each image, uint8 (height, width, 3) RGB: the largest first, an empty list if there is none.

@@ -1,4 +1,4 @@
-"""MTCNN's three networks with facenet-pytorch's weights, run by torch.
+"""MTCNN's three networks with facenet-pytorch's weights, run by torch, or by OpenVINO where that was chosen.
 
 They want pixels from -1 to 1; the scaling is part of their first convolutions here, which spares a pass over every
 pixel of every scale.
@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from shared.compute import Compute
 from shared.faces.torchvision_ops import allow_cpu_torch
 
 MIDDLE, HALF_RANGE = 127.5, 128.0  # of pixels, as the networks were trained with
@@ -43,11 +44,16 @@ class Networks:
         return scores[:, 1], shares, landmarks
 
 
-def load(device: str) -> Networks:
-    """The networks on "cpu" or "cuda"."""
-    where = torch.device(device)
+def load(compute: Compute) -> Networks:
+    """The networks, where and as `compute` says."""
+    published = _published()
+    if compute.engine == "openvino":
+        from shared.faces.openvino_networks import compiled  # not installed with everything
+
+        return Networks(compiled(published))
+    where = compute.device
     # Colours last is how the pixels come. (torch declares no such overload.)
-    networks = [each.to(where).to(memory_format=torch.channels_last) for each in _published()]  # type: ignore[call-overload]
+    networks = [each.to(where).to(memory_format=torch.channels_last) for each in published]  # type: ignore[call-overload]
 
     def run(number: int, pixels: np.ndarray) -> list[np.ndarray]:
         with torch.inference_mode():

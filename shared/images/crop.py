@@ -29,10 +29,14 @@ def crop_face(pixels: np.ndarray, box: Box, *, margin: float, size: int = CROP_S
         raise ValueError(f"not a box: {box}")
     side = max(1, round(max(right - left, bottom - top) * (1 + 2 * margin)))
     left, top = round((left + right - side) / 2), round((top + bottom - side) / 2)
-    rows = np.clip(np.arange(top, top + side), 0, pixels.shape[0] - 1)
-    columns = np.clip(np.arange(left, left + side), 0, pixels.shape[1] - 1)
-    square = Image.fromarray(pixels[rows[:, None], columns])
-    scaled = square.resize((size, size), Image.Resampling.BICUBIC, reducing_gap=3.0)
+    height, width = pixels.shape[:2]
+    if min(top, left) >= 0 and top + side <= height and left + side <= width:
+        square = np.ascontiguousarray(pixels[top : top + side, left : left + side])
+    else:
+        rows = np.clip(np.arange(top, top + side), 0, height - 1)
+        columns = np.clip(np.arange(left, left + side), 0, width - 1)
+        square = pixels[rows[:, None], columns]
+    scaled = Image.fromarray(square).resize((size, size), Image.Resampling.BICUBIC, reducing_gap=3.0)
     return Crop(np.array(scaled), (float(left), float(top), float(left + side), float(top + side)))
 
 

@@ -15,6 +15,7 @@ from shared.errors import PermanentError
 from shared.jobs.events import EventType, emit
 from shared.jobs.states import FINAL, ImageState, Priority, Stage
 from shared.jobs.uploads import SCHEME
+from shared.jobs.wake import wake
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,7 @@ def accept(
     _settle(connection, job, tally)
     if tally.uploads:
         _bind_uploads(connection, job)
+    wake(connection)
     return tally.counts.total()
 
 

@@ -5,6 +5,7 @@ from uuid import UUID
 from sqlalchemy import Connection, text
 
 from shared.jobs.moves import move_all
+from shared.jobs.wake import wake
 
 
 def pause_job(connection: Connection, job_id: UUID) -> bool:
@@ -36,4 +37,5 @@ def resume_job(connection: Connection, job_id: UUID) -> bool:
     resumed = connection.execute(
         text("update jobs set state = 'running' where id = :job and state = 'paused'"), {"job": job_id}
     ).rowcount
+    wake(connection)
     return bool(resumed)

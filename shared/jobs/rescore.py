@@ -9,6 +9,7 @@ from sqlalchemy import Connection, text
 
 from shared.jobs.copies import hold_copies
 from shared.jobs.states import OPEN, ImageState, Stage
+from shared.jobs.wake import wake
 
 # At these stages an image has its captions; what failed or was cancelled there may succeed when it is scored again.
 _SCORING = (Stage.EMBEDDING, Stage.SCORING)
@@ -92,6 +93,7 @@ def rescore(connection: Connection, source: UUID, job_id: UUID, bundle: str) -> 
         return False
     for statement in (_IMAGES, _FACES, _ATTEMPTS, _COUNTS):
         connection.execute(text(statement), values)
+    wake(connection)
     return True
 
 

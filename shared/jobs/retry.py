@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import Connection, text
 
 from shared.jobs.moves import move_all
+from shared.jobs.wake import wake
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ def retry(connection: Connection, job_id: UUID, reasons: Sequence[str] = ()) -> 
     moved = move_all(connection, _RETRY, job=job_id, reasons=list(reasons) or None)
     if moved:
         connection.execute(text(_OPEN_AGAIN), {"job": job_id})
+        wake(connection)
     return moved
 
 

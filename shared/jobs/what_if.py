@@ -7,6 +7,7 @@ from sqlalchemy import Connection, text
 
 from shared.jobs.copies import hold_copies
 from shared.jobs.states import Priority
+from shared.jobs.wake import wake
 
 # Who wrote such a caption, in the place of a captioner.
 EDITED = {"name": "edited"}
@@ -40,6 +41,7 @@ def what_if(connection: Connection, face_id: int, job_id: UUID, caption: str) ->
     connection.execute(
         text("insert into job_counts (job_id, stage, state, images) values (:job, 'embedding', 'ready', 1)"), values
     )
+    wake(connection)
     return True
 
 

@@ -5,6 +5,7 @@ from hashlib import sha256
 import numpy as np
 import torch
 
+from shared.compute import Compute
 from shared.errors import BundleInvalid
 from shared.memorability.catalogue import TOKENIZER, BundleFacts, pinned_files
 from shared.memorability.se_resnet import SEResNet50
@@ -19,21 +20,20 @@ VisualEncoder = OnetEncoder | SEResNet50  # both take uint8 crops (N, 224, 224, 
 
 
 class Encoders:
-    """The visual and the text encoder of one bundle, on one device."""
+    """The visual and the text encoder of one bundle."""
 
-    def __init__(self, bundle: BundleFacts, device: str) -> None:
-        """Load the networks. `device` is "cpu", "cuda" or "auto". Raises BundleInvalid if something does not fit."""
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
-        self._visual = visual_of(bundle).to(torch.device(device))
-        self._text = text_of(bundle, torch.device(device))
+    def __init__(self, bundle: BundleFacts, compute: Compute) -> None:
+        """Load the networks, where `compute` says. Raises BundleInvalid if something does not fit."""
+        self._dtype = compute.dtype
+        self._visual = visual_of(bundle).to(compute.device)
+        self._text = text_of(bundle, compute.device)
 
     def encode(self, crops: np.ndarray, captions: list[str]) -> list[FaceStates]:
         """The states of N faces: `crops` uint8 (N, 224, 224, 3) RGB, one caption each.
 
         Raises ValueError for a caption without a word.
         """
-        return encode(self._visual, self._text, crops, captions)
+        return encode(self._visual, self._text, crops, captions, self._dtype)
 
 
 def visual_of(bundle: BundleFacts) -> VisualEncoder:
@@ -65,17 +65,19 @@ def text_of(bundle: BundleFacts, device: torch.device) -> TextEncoder:
 
 
 @torch.inference_mode()
-def encode(visual: VisualEncoder, text: TextEncoder, crops: np.ndarray, captions: list[str]) -> list[FaceStates]:
+def encode(
+    visual: VisualEncoder, text: TextEncoder, crops: np.ndarray, captions: list[str], dtype: torch.dtype
+) -> list[FaceStates]:
     """As `Encoders.encode`, with networks that need not come from a bundle: training makes one from them.
 
-    Both networks must be on the text encoder's device. On CUDA they compute in bfloat16, on the CPU in float32.
+    Both networks must be on the text encoder's device. `dtype` is what they compute in, float32 or bfloat16.
     """
     if len(crops) != len(captions):
         raise ValueError(f"{len(crops)} crops and {len(captions)} captions")
     if not captions:
         return []
     device = text.device
-    with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+    with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
         patches = visual(torch.from_numpy(np.ascontiguousarray(crops)).to(device)).half().cpu()
         encoded = text.encode(captions)
     return [

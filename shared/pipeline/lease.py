@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from time import monotonic
 from uuid import UUID
@@ -19,15 +19,19 @@ STUCK = 70  # exit status, as sysexits.h has it for an internal fault
 
 
 @contextmanager
-def renewed(connections: Connections, image_ids: Sequence[int], token: UUID) -> Iterator[None]:
-    """Renew the lease from a thread while the body runs.
+def renewed(connections: Connections, image_ids: Sequence[int], token: UUID) -> Iterator[Callable[[], None]]:
+    """Renew the lease from a thread while the body runs; it calls what it is given when some of its work is done.
 
-    Work that takes longer than `max_run_seconds` is stuck: nothing in this process can end it, so the process ends.
+    Work that gets nothing done for `max_run_seconds` is stuck: nothing in this process can end it, so the process ends.
     Whoever started it starts it again, and the lease brings the images back.
     """
     settings = connections.settings
     over = threading.Event()
     deadline = monotonic() + settings.max_run_seconds
+
+    def getting_on() -> None:
+        nonlocal deadline
+        deadline = monotonic() + settings.max_run_seconds
 
     def renew() -> None:
         held = True
@@ -48,7 +52,7 @@ def renewed(connections: Connections, image_ids: Sequence[int], token: UUID) -> 
     thread = threading.Thread(target=renew, name="lease", daemon=True)
     thread.start()
     try:
-        yield
+        yield getting_on
     finally:
         over.set()
         thread.join()

@@ -5,7 +5,7 @@ storage, and write objects whose keys carry the token. `save` writes the outputs
 one transaction, in which only images still held by this delivery's token are touched; messages go out after COMMIT.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any
@@ -29,11 +29,13 @@ from shared.jobs.states import ImageState, JobState, Stage
 from shared.pipeline.connections import Connections
 from shared.pipeline.lease import renewed
 from shared.pipeline.messages import send
-from shared.pipeline.stages import PLANS
 from shared.settings import Settings
 from shared.storage import keys
 
 log = structlog.get_logger()
+
+# What is done of a batch is kept back for so long at most, while more of it is worked on.
+SAVE_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -101,13 +103,14 @@ def run_stage(connections: Connections, batch: Batch, work: Work, save: Save) ->
     started = monotonic()
     with structlog.contextvars.bound_contextvars(stage=batch.stage, batch=str(batch.id), job=str(images[0].job_id)):
         try:
-            with renewed(connections, [image.id for image in images], token):
-                outcomes = _outcomes(work, images, token)
-                following = _finish(connections, batch.stage, token, outcomes, save)
+            with renewed(connections, [image.id for image in images], token) as getting_on:
+                for outcomes in portions(_outcomes(work, images, token)):
+                    following = _finish(connections, batch.stage, token, outcomes, save)
+                    send(connections.celery, following, images[0].priority)
+                    getting_on()
         except _JobDeleted:
             _take_back(connections, images[0].job_id, token)
             return
-        send(connections.celery, following, images[0].priority)
         log.info("batch_done", images=len(images), seconds=round(monotonic() - started, 3))
 
 
@@ -129,20 +132,44 @@ def _take_back(connections: Connections, job_id: UUID, token: UUID) -> None:
     log.info("job_deleted", objects=len(mine))
 
 
-def _outcomes(work: Work, images: list[ClaimedImage], token: UUID) -> list[Outcome]:
-    """The work's outcomes. An error of the whole batch is an attempt of each image; tried again, each travels alone."""
+def _outcomes(work: Work, images: list[ClaimedImage], token: UUID) -> Iterator[Outcome]:
+    """The work's outcomes as they come. An error of the whole batch is an attempt of each image that has none yet;
+    tried again, each travels alone.
+    """
+    left = {image.id: image for image in images}
     try:
-        return list(work(images, token))
+        for outcome in work(images, token):
+            left.pop(outcome.image.id, None)
+            yield outcome
+        return
     except TransientError as error:
-        return [Failed(image, error) for image in images]
+        broken: FacememError = error
     except PermanentError as error:
-        if len(images) == 1:
-            return [Failed(images[0], error)]
-        # One of them is to blame, and the others shall not end with it.
-        return [Failed(image, InternalError(f"Its batch could not be done: {error.detail}")) for image in images]
+        # With several, one of them is to blame, and the others shall not end with it.
+        alone = len(images) == 1
+        broken = error if alone else InternalError(f"Its batch could not be done: {error.detail}")
     except Exception as error:
         log.exception("stage_broke")
-        return [Failed(image, InternalError(f"It ended in {type(error).__name__}.")) for image in images]
+        broken = InternalError(f"It ended in {type(error).__name__}.")
+    yield from (Failed(image, broken) for image in left.values())
+
+
+def portions(outcomes: Iterator[Outcome]) -> Iterator[list[Outcome]]:
+    """All of them at once if they come at once. Of slow work, what is done is saved every few seconds: so it is seen,
+    goes on, and is not lost with its worker.
+    """
+    portion: list[Outcome] = []
+    due = 0.0
+    for outcome in outcomes:
+        now = monotonic()
+        if not portion:
+            due = now + SAVE_SECONDS
+        portion.append(outcome)
+        if now >= due:
+            yield portion
+            portion = []
+    if portion:
+        yield portion
 
 
 def _finish(connections: Connections, stage: Stage, token: UUID, outcomes: list[Outcome], save: Save) -> list[Batch]:
@@ -183,9 +210,7 @@ def _write(connections: Connections, stage: Stage, token: UUID, outcomes: list[O
 
 
 def _verdicts(stage: Stage, outcomes: list[Outcome], settings: Settings, *, paused: bool) -> list[Verdict]:
-    """What the database is to be told. Images that go on are cut into batches of the next stage's size; those of a
-    paused job wait at its door.
-    """
+    """What the database is to be told. Images that go on stay together; those of a paused job wait at the next door."""
     ended = [_ended(outcome, stage, settings) for outcome in outcomes if not isinstance(outcome, Done)]
     done = [outcome.image.id for outcome in outcomes if isinstance(outcome, Done)]
     following = stage.following
@@ -193,12 +218,8 @@ def _verdicts(stage: Stage, outcomes: list[Outcome], settings: Settings, *, paus
         return ended + [Verdict(image_id, stage, ImageState.SUCCEEDED) for image_id in done]
     if paused:
         return ended + [Verdict(image_id, following, ImageState.READY) for image_id in done]
-    size = PLANS[following].batch_images
-    batch_ids = [uuid4() for _ in done[::size]]
-    return ended + [
-        Verdict(image_id, following, ImageState.DISPATCHED, batch_id=batch_ids[place // size])
-        for place, image_id in enumerate(done)
-    ]
+    batch_id = uuid4()
+    return ended + [Verdict(image_id, following, ImageState.DISPATCHED, batch_id=batch_id) for image_id in done]
 
 
 def _ended(outcome: Skipped | Finished | Later | Failed, stage: Stage, settings: Settings) -> Verdict:

@@ -1,7 +1,7 @@
 """The journey of an image, as one table. What a stage reads and writes is told in `workers/README.md`."""
 
 from dataclasses import dataclass
-from typing import Literal
+from math import ceil
 
 from shared.jobs.states import Priority, Stage
 
@@ -11,25 +11,34 @@ class Plan:
     """How the work of one stage is run.
 
     task: the name Celery and Flower show, so it says what is done.
-    pool: `solo` where the process computes (one model, one batch at a time, nothing is forked after torch is loaded);
-        `threads` where it waits for others.
-    batch_images: how many images a batch has at most. Few where one image takes long, so that a batch stays far below
-        `max_run_seconds` and its work is spread over the workers.
+    computes: whether it keeps a core busy; the others wait for other servers.
+    at_once: batches that one process has in hand, each in a thread of its own. Where it computes, one batch computes
+        while the next is read from storage and the one before is written.
     """
 
     task: str
-    pool: Literal["solo", "threads"]
-    concurrency: int
-    batch_images: int = 16
+    computes: bool
+    at_once: int = 2
 
 
 PLANS: dict[Stage, Plan] = {
-    Stage.INTAKE: Plan("intake.fetch_images", "threads", 2),
-    Stage.DETECTION: Plan("detection.find_faces", "solo", 1),
-    Stage.CAPTIONING: Plan("captioning.describe_faces", "threads", 2, batch_images=4),
-    Stage.EMBEDDING: Plan("embedding.embed_faces", "solo", 1),
-    Stage.SCORING: Plan("scoring.score_faces", "solo", 1),
+    Stage.INTAKE: Plan("intake.fetch_images", computes=False),
+    Stage.DETECTION: Plan("detection.find_faces", computes=True),
+    Stage.CAPTIONING: Plan("captioning.describe_faces", computes=False, at_once=4),
+    Stage.EMBEDDING: Plan("embedding.embed_faces", computes=True),
+    Stage.SCORING: Plan("scoring.score_faces", computes=True),
 }
+# Images that go together at most: enough that messages and transactions cost little beside the work, and that a GPU is
+# filled; few enough that the work is spread.
+BATCH_IMAGES = 16
+# What waits of a job is let in as so many batches at least, if it has as many images: a small job is spread over the
+# workers, and so is the end of a large one; what is large goes in full batches.
+SPREAD = 8
+
+
+def batch_size(waiting: int) -> int:
+    """How many images go together when so many of a job wait at a stage."""
+    return min(BATCH_IMAGES, max(1, ceil(waiting / SPREAD)))
 
 
 def queue(stage: Stage, priority: Priority) -> str:

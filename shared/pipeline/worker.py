@@ -13,15 +13,18 @@ from shared.jobs.states import Priority, Stage
 from shared.pipeline.connections import Connections
 from shared.pipeline.run_stage import Save, Work, run_stage
 from shared.pipeline.stages import PLANS, queue
-from shared.settings import settings
+from shared.settings import Settings, settings
 
 log = structlog.get_logger()
 
 Build = Callable[[Connections], tuple[Work, Save]]
 
 
-def main(stage: Stage, build: Build) -> None:
-    """The whole of a worker's `__main__`: connect, build the work, listen to the stage's queues until told to stop."""
+def main(stage: Stage, build: Build, at_once: Callable[[Settings], int | None] = lambda _: None) -> None:
+    """The whole of a worker's `__main__`: connect, build the work, listen to the stage's queues until told to stop.
+
+    at_once: how many batches it has in hand, if the settings say other than the stage's plan.
+    """
     parser = argparse.ArgumentParser(prog=f"python -m workers.{stage}", description=f"A worker of the {stage} stage.")
     parser.add_argument("--name", default=stage, help="how it is called in Flower and in logs")
     arguments = parser.parse_args()
@@ -41,8 +44,8 @@ def main(stage: Stage, build: Build) -> None:
             "worker",
             f"--hostname={arguments.name}@{socket.gethostname()}",
             f"--queues={','.join(queue(stage, priority) for priority in Priority)}",
-            f"--pool={plan.pool}",
-            f"--concurrency={plan.concurrency}",
+            "--pool=threads",
+            f"--concurrency={at_once(configured) or plan.at_once}",
             f"--loglevel={configured.log_level}",
             "--without-mingle",
             "--without-gossip",

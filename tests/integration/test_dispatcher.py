@@ -44,7 +44,7 @@ def test_a_big_job_does_not_hold_up_a_small_one(connections: Connections, new_jo
     connections = with_settings(connections, window_per_job=64)
     assert let_in(connections) == 74
     assert in_flight(connections) == {big: 64, small: 10}
-    assert messages(connections) == 5, "Redis holds messages, not images"
+    assert messages(connections) == 4 + 5, "full batches of the big job, and the small one spread over workers"
     assert let_in(connections) == 0, "the window is full"
 
 
@@ -77,7 +77,7 @@ def test_what_somebody_waits_for_is_let_in_first_and_bulk_not_never(
     connections = with_settings(connections, window_per_job=16)
     let_in(connections)
     assert in_flight(connections) == {urgent[0]: 16, bulk: 16}
-    assert (messages(connections), messages(connections, Priority.INTERACTIVE)) == (1, 1)
+    assert messages(connections) == messages(connections, Priority.INTERACTIVE) > 0
 
 
 def test_a_worker_takes_from_both_queues_in_turn(connections: Connections, new_job: NewJob) -> None:

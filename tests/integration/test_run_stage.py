@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from uuid import UUID, uuid4
 
 import pytest
@@ -208,10 +208,27 @@ def test_what_is_finished_skips_the_rest_of_the_journey(connections: Connections
     assert waiting_messages(connections, Stage.CAPTIONING) == 0
 
 
-def test_what_goes_on_is_cut_to_the_next_stage(connections: Connections, new_job: NewJob) -> None:
+def test_what_goes_on_stays_together(connections: Connections, new_job: NewJob) -> None:
     [batch] = let_in(connections, new_job(images=6))
     run_stage(connections, batch, lambda claimed, _: [Done(image) for image in claimed], no_output)
-    assert waiting_messages(connections, Stage.CAPTIONING) == 2, "captions take long: at most four images a message"
+    assert waiting_messages(connections, Stage.CAPTIONING) == 1
+
+
+def test_what_is_done_of_slow_work_goes_on_before_the_rest(
+    connections: Connections, new_job: NewJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.pipeline.run_stage.SAVE_SECONDS", 0)
+    [batch] = let_in(connections, new_job(images=2))
+    seen = []
+
+    def work(claimed: list[ClaimedImage], _: UUID) -> Iterator[Done]:
+        for image in claimed:
+            seen.append(images(connections))
+            yield Done(image)
+
+    run_stage(connections, batch, work, no_output)
+    assert seen[1] == [("captioning", "dispatched", None), ("detection", "running", None)]
+    assert waiting_messages(connections, Stage.CAPTIONING) == 2
 
 
 def test_stuck_work_ends_its_process(settings: Settings, new_job: NewJob, connections: Connections) -> None:

@@ -14,6 +14,7 @@ from services.training.datasets.read import read
 from services.training.evaluation import evaluate
 from services.training.faces import crops_of
 from services.training.vggface2 import convert
+from shared.compute import PLAIN
 from shared.images.decode import encode_jpeg
 from shared.memorability.catalogue import BundleFacts, find
 from shared.memorability.encoders import Encoders
@@ -88,7 +89,7 @@ def test_the_bundle_is_whole_and_explains_its_scores(bundle: BundleFacts, labora
     ends = [int(np.argmin(data.targets)), int(np.argmax(data.targets))]
     pictures = crops.pixels[ends]
     captions = [caption_of(encode_jpeg(crop, CROP_QUALITY)) for crop in pictures]
-    least, most = Scorer(bundle).score(Encoders(bundle, "cpu").encode(pictures, captions))
+    least, most = Scorer(bundle).score(Encoders(bundle, PLAIN).encode(pictures, captions))
     assert least.score < most.score
     assert most.contributions.sum() + most.constant == pytest.approx(most.logit, abs=1e-4)
     assert most.contributions.shape == (len(most.words), 49)

@@ -16,6 +16,7 @@ from shared.captions import words
 from shared.captions.describer import DESCRIBER_VERSION, describe
 from shared.captions.measures import Measures, measure
 from shared.captions.view import to_lab, view_of
+from shared.compute import PLAIN
 from shared.faces.finder import FaceFinder
 from shared.images.crop import crop_face, to_crop
 from tests.photographs import ASTRONAUT, HOPPER
@@ -31,7 +32,7 @@ FORBIDDEN = (
 @cache
 def face_of(path: Path) -> Face:
     image = np.asarray(Image.open(path).convert("RGB"))
-    ((face,),) = FaceFinder("cpu", 40, 0.95).find([image])
+    ((face,),) = FaceFinder(PLAIN, 40, 0.95).find([image])
     crop = crop_face(image, face.box, margin=0.25)
     return crop.pixels, to_crop(face.landmarks, crop.box)
 
@@ -277,7 +278,7 @@ def one_thread() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def rated(omi: Path, one_thread: None) -> Rated:
     """Rows of ratings, with what is measured and said of the same faces."""
-    finder = FaceFinder("cpu", 80, 0.9)
+    finder = FaceFinder(PLAIN, 80, 0.9)
     with (omi / "ratings.csv").open() as table:
         rows = list(csv.DictReader(table))[::EVERY]
     seen = []

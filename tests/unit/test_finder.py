@@ -10,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
+from shared.compute import PLAIN
 from shared.faces import torchvision_ops
 from shared.faces.finder import FaceFinder, FoundFace
 from shared.images.crop import Box
@@ -20,7 +21,7 @@ ASTRONAUT_FACE, HOPPER_FACE = (180, 61, 268, 172), (164, 106, 348, 344)
 
 @pytest.fixture(scope="module")
 def finder() -> FaceFinder:
-    return FaceFinder("cpu", min_face=40, threshold=0.95)
+    return FaceFinder(PLAIN, min_face=40, threshold=0.95)
 
 
 def pixels(path: object) -> np.ndarray:
@@ -111,7 +112,7 @@ def test_the_same_is_found_as_by_facenet_pytorch(picture: str, min_face: int) ->
     image = PICTURES[picture]()
     published = MTCNN(min_face_size=min_face, keep_all=True).eval()
     boxes, confidences, landmarks = published.detect(image, landmarks=True)
-    (faces,) = FaceFinder("cpu", min_face, 0.0).find([image])
+    (faces,) = FaceFinder(PLAIN, min_face, 0.0).find([image])
     if boxes is None:
         assert faces == []
         return
@@ -134,11 +135,11 @@ def test_threads_may_share_a_finder(finder: FaceFinder) -> None:
 @pytest.mark.parametrize("min_face", [20, 40, 49])
 def test_small_and_narrow_images(shape: tuple[int, int], min_face: int) -> None:
     noise = np.random.default_rng(0).integers(0, 255, (*shape, 3), np.uint8)
-    assert FaceFinder("cpu", min_face, 0.95).find([noise]) == [[]]
+    assert FaceFinder(PLAIN, min_face, 0.95).find([noise]) == [[]]
 
 
 def test_threshold() -> None:
-    strict, lax = FaceFinder("cpu", 40, 0.99999), FaceFinder("cpu", 40, 0.5)
+    strict, lax = FaceFinder(PLAIN, 40, 0.99999), FaceFinder(PLAIN, 40, 0.5)
     (few,), (many,) = strict.find([group()]), lax.find([group()])
     assert len(few) < len(many)
     assert all(face.confidence >= 0.99999 for face in few)
@@ -146,8 +147,8 @@ def test_threshold() -> None:
 
 def test_min_face() -> None:
     small = np.asarray(Image.open(ASTRONAUT).convert("RGB").resize((160, 160)))  # its face is 30 pixels wide
-    assert FaceFinder("cpu", 80, 0.95).find([small]) == [[]]
-    assert len(FaceFinder("cpu", 20, 0.95).find([small])[0]) == 1
+    assert FaceFinder(PLAIN, 80, 0.95).find([small]) == [[]]
+    assert len(FaceFinder(PLAIN, 20, 0.95).find([small])[0]) == 1
 
 
 # --- torchvision -------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
+from shared.compute import PLAIN
 from shared.faces.finder import FaceFinder
 from shared.images.crop import crop_face, to_crop
 from shared.images.decode import decode
@@ -32,7 +33,7 @@ class Faces(NamedTuple):
 @pytest.fixture(scope="module")
 def faces(omi: Path) -> Faces:
     fields = Settings.model_fields
-    finder = FaceFinder("cpu", fields["detection_min_face"].default, fields["detection_threshold"].default)
+    finder = FaceFinder(PLAIN, fields["detection_min_face"].default, fields["detection_threshold"].default)
     with (omi / "ratings.csv").open() as file:
         rows = list(csv.DictReader(file))[::EVERY]
     crops, landmarks, skin = [], [], []

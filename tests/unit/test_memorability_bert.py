@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from shared.compute import PLAIN
 from shared.errors import BundleInvalid
 from shared.faces.torchvision_ops import allow_cpu_torch
 from shared.memorability.catalogue import FORMAT, BundleFacts, find
@@ -191,7 +192,7 @@ def random_head(shape: HeadShape, seed: int) -> CrossAttention:
 
 def test_a_reference_bundle_scores_and_explains(reference: BundleFacts) -> None:
     crops = np.random.default_rng(1).integers(0, 256, (2, 224, 224, 3), dtype=np.uint8)
-    states = Encoders(reference, "cpu").encode(crops, CAPTIONS)
+    states = Encoders(reference, PLAIN).encode(crops, CAPTIONS)
     assert states[0].patches.shape == (49, 2048)
     assert states[0].tokens.shape == (5, 32)
     scores = Scorer(reference).score(states)
@@ -210,20 +211,20 @@ def changed(bundle: BundleFacts, part: str, **entries: Any) -> BundleFacts:
 @pytest.mark.parametrize("part", ["visual", "text"])
 def test_unknown_networks_are_named(reference: BundleFacts, part: str) -> None:
     with pytest.raises(BundleInvalid, match=f"{part} network 'transformer-9'"):
-        Encoders(changed(reference, part, network="transformer-9"), "cpu")
+        Encoders(changed(reference, part, network="transformer-9"), PLAIN)
 
 
 def test_networks_without_their_tensors_are_refused(reference: BundleFacts) -> None:
     with pytest.raises(BundleInvalid, match="do not fit"):
-        Encoders(changed(reference, "visual", network="mtcnn-onet", sides=[80], mirrored=True), "cpu")
+        Encoders(changed(reference, "visual", network="mtcnn-onet", sides=[80], mirrored=True), PLAIN)
     config = {**reference.config["text"]["config"], "num_hidden_layers": 4}
     with pytest.raises(BundleInvalid, match="do not fit"):
-        Encoders(changed(reference, "text", config=config), "cpu")
+        Encoders(changed(reference, "text", config=config), PLAIN)
 
 
 def test_another_tokenizer_is_refused(reference: BundleFacts) -> None:
     with pytest.raises(BundleInvalid, match=r"tokenizer\.json"):
-        Encoders(changed(reference, "files", **{"tokenizer.json": "0" * 64}), "cpu")
+        Encoders(changed(reference, "files", **{"tokenizer.json": "0" * 64}), PLAIN)
 
 
 def test_a_vector_for_all_regions_equals_one_for_each(reference: BundleFacts) -> None:

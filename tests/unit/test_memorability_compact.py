@@ -11,6 +11,7 @@ from skimage import data
 
 from services.training.encoders import MINILM_FILES, MINILM_SHA256, onet_encoder
 from shared.captions.describer import describe
+from shared.compute import PLAIN
 from shared.errors import BundleInvalid, StatesBroken
 from shared.faces.finder import FaceFinder
 from shared.images.crop import crop_face, to_crop
@@ -27,7 +28,7 @@ OTHER_CAPTION = "Unforgettable grey-green eyes."
 def crop() -> tuple[np.ndarray, str]:
     """The astronaut Eileen Collins, a public-domain portrait in scikit-image."""
     picture = data.astronaut()
-    face = FaceFinder("cpu", 40, 0.95).find([picture])[0][0]
+    face = FaceFinder(PLAIN, 40, 0.95).find([picture])[0][0]
     crop = crop_face(picture, face.box, margin=0.25)
     return crop.pixels, describe(crop.pixels, to_crop(face.landmarks, crop.box))
 
@@ -41,7 +42,7 @@ def scorer() -> Scorer:
 def states(crop: tuple[np.ndarray, str]) -> list[FaceStates]:
     pixels, caption = crop
     mirrored = np.ascontiguousarray(pixels[:, ::-1])
-    return Encoders(find("compact"), "cpu").encode(np.stack([pixels, mirrored]), [caption, OTHER_CAPTION])
+    return Encoders(find("compact"), PLAIN).encode(np.stack([pixels, mirrored]), [caption, OTHER_CAPTION])
 
 
 def test_a_real_face_gets_a_score_it_can_explain(scorer: Scorer, states: list[FaceStates]) -> None:

@@ -16,6 +16,7 @@ from services.training.fitting import Tuning
 from services.training.protocol import Plan, seed_split
 from services.training.recipes import RECIPES, recipe_of
 from services.training.train import Options, train, train_on, with_captions
+from shared.compute import PLAIN
 from shared.errors import BundleInvalid, DataSetInvalid
 from shared.memorability.catalogue import find
 from shared.memorability.encoders import Encoders
@@ -67,7 +68,7 @@ def test_a_small_training_finds_what_was_planted(tmp_path: Path) -> None:
     page = (bundle.path / "card.md").read_text()
     assert "## Limits" in page
     assert "Left out: 1 (captioner refused)" in page
-    states = Encoders(bundle, "cpu").encode(pixels[[0, FACES - 1]], ["A faint smile. Long hair."] * 2)
+    states = Encoders(bundle, PLAIN).encode(pixels[[0, FACES - 1]], ["A faint smile. Long hair."] * 2)
     low, high = Scorer(bundle).score(states)
     assert low.score < high.score
     again = recipe_of(bundle)

@@ -1,6 +1,7 @@
 """Who writes the captions: Ollama, or the describer when it is asked for or Ollama is not there."""
 
 from dataclasses import dataclass
+from threading import Lock
 from time import monotonic
 from typing import Any, Literal
 
@@ -8,6 +9,7 @@ import numpy as np
 import structlog
 
 from shared.captions.describer import DESCRIBER_VERSION, describe
+from shared.captions.gate import Gate
 from shared.captions.ollama import OllamaCaptioner
 from shared.errors import CaptionerUnavailable, CaptionFailed, CaptionRefused
 from shared.images.crop import Box, to_crop
@@ -43,11 +45,13 @@ class Caption:
 
 
 class Captioners:
-    """The captioners of one worker, chosen for each face anew: Ollama may come and go while the worker runs."""
+    """The captioners of one worker, for its threads. Chosen for each face anew: Ollama may come and go meanwhile."""
 
     def __init__(self, settings: Settings) -> None:
         self._preferred = settings.captioner
         self._ollama = OllamaCaptioner.configured(settings)
+        self._gate = Gate(settings.captions_at_once)
+        self._describing = Lock()
         self._there = False
         self._asked_at = -BELIEVED_SECONDS
 
@@ -92,9 +96,12 @@ class Captioners:
         return "ollama" if self._there else "describer"
 
     def _answered(self, portrait: Portrait) -> Caption:
-        return Caption(self._ollama.caption(portrait.jpeg), self._ollama.identity())
+        with self._gate.passed():
+            answer = self._ollama.caption(portrait.jpeg)
+        return Caption(answer, self._ollama.identity())
 
     def _described(self, portrait: Portrait) -> Caption:
-        crop = decode(portrait.jpeg, max_pixels=CROP_PIXELS).pixels
-        words = describe(crop, to_crop(portrait.landmarks, portrait.crop_box))
+        with self._describing:  # it computes: several at once would only take the cores of other processes
+            crop = decode(portrait.jpeg, max_pixels=CROP_PIXELS).pixels
+            words = describe(crop, to_crop(portrait.landmarks, portrait.crop_box))
         return Caption(words, DESCRIBER)

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, bindparam, delete, insert, update
 from shared.database.tables import Explanation, Face, Image
 from shared.jobs.reuse import ScoredFace, ScoredTwin
 
-FROM_CAPTION_ON = ("caption", "captioner", "score", "uncertainty", "percentile", "bundle", "scored_at")
+FROM_CAPTION_ON = ("caption", "captioner", "encoders", "score", "uncertainty", "percentile", "bundle", "scored_at")
 WHY = ("logit", "constant", "words", "rows", "columns", "contributions", "attention")
 
 

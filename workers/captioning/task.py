@@ -3,6 +3,8 @@
 Where this very captioner has described the same bytes before, and the same bundle has scored them, an image ends here.
 """
 
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import cast
 from uuid import UUID
 
@@ -10,43 +12,60 @@ import numpy as np
 from sqlalchemy import Connection, bindparam, update
 from sqlalchemy.orm import Session
 
+from shared.captions.gate import MOST
 from shared.database.faces import faces_of
 from shared.database.tables import Face
 from shared.errors import FacememError
 from shared.jobs import reuse
 from shared.jobs.delivery import ClaimedImage
+from shared.jobs.states import Stage
 from shared.pipeline.connections import Connections
 from shared.pipeline.run_stage import Done, Failed, Finished, Outcome, Save, Saved, Work
-from shared.settings import Captioner
+from shared.pipeline.stages import PLANS
+from shared.settings import Captioner, Settings
 from workers.captioning import reused
-from workers.captioning.caption import Captioners, Portrait
+from workers.captioning.caption import Caption, Captioners, Portrait
 
 
 def build(connections: Connections) -> tuple[Work, Save]:
     """Set the captioners up; return the stage's work and save."""
     captioners = Captioners(connections.settings)
+    # All faces of all batches in hand; the captioners let as many of them through as the server makes use of.
+    threads = ThreadPoolExecutor(MOST, thread_name_prefix="caption")
 
-    def captioned(image: ClaimedImage, faces: list[Face]) -> Outcome:
+    def caption(face: Face, wanted: Captioner) -> Caption:
+        return captioners.caption(_portrait(connections, face), wanted)
+
+    def begun(image: ClaimedImage, faces: list[Face]) -> dict[int, Future[Caption]]:
         wanted = cast(Captioner, image.captioner)
-        try:
-            return Done(
-                image,
-                {face.id: captioners.caption(_portrait(connections, face), wanted) for face in faces},
-            )
-        except FacememError as error:
-            return Failed(image, error)
+        return {face.id: threads.submit(caption, face, wanted) for face in faces}
 
-    def work(images: list[ClaimedImage], token: UUID) -> list[Outcome]:
+    def work(images: list[ClaimedImage], token: UUID) -> Iterator[Outcome]:
         faces = faces_of(connections.database, [image.id for image in images])
         twins = _scored_twins(connections, images, captioners)
-        return [
-            Finished(image, reused.take_over(twin, faces[image.id]))
-            if (twin := twins.get(image.id)) and twin.fits(faces[image.id])
-            else captioned(image, faces[image.id])
-            for image in images
-        ]
+        captions = {}
+        for image in images:
+            if (twin := twins.get(image.id)) and twin.fits(faces[image.id]):
+                yield Finished(image, reused.take_over(twin, faces[image.id]))
+            else:
+                captions[image.id] = begun(image, faces[image.id])
+        yield from (_captioned(image, captions[image.id]) for image in images if image.id in captions)
 
     return work, _save
+
+
+def at_once(settings: Settings) -> int | None:
+    """Batches in hand, where the settings tell how many requests are in flight: no more than those."""
+    return settings.captions_at_once and min(settings.captions_at_once, PLANS[Stage.CAPTIONING].at_once)
+
+
+def _captioned(image: ClaimedImage, captions: dict[int, Future[Caption]]) -> Outcome:
+    try:
+        return Done(image, {face_id: caption.result() for face_id, caption in captions.items()})
+    except FacememError as error:
+        for caption in captions.values():
+            caption.cancel()
+        return Failed(image, error)
 
 
 def _scored_twins(

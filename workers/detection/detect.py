@@ -6,6 +6,7 @@ from importlib.metadata import version
 
 import numpy as np
 
+from shared.compute import Compute
 from shared.errors import PermanentError
 from shared.faces.finder import FaceFinder, FoundFace
 from shared.images import quality
@@ -19,12 +20,12 @@ DETECTOR_VERSION = "1"
 CROP_QUALITY = 95
 
 
-def detector(settings: Settings) -> str:
+def detector(settings: Settings, compute: Compute) -> str:
     """What faces are looked for with, and how: images of the same bytes and the same detector have the same faces."""
     return (
         f"{DETECTOR_VERSION}, facenet-pytorch {version('facenet-pytorch')}, long side {settings.detection_long_side}, "
         f"faces from {settings.detection_min_face}, sure from {settings.detection_threshold:g}, "
-        f"at most {settings.detection_max_faces}, margin {settings.crop_margin:g}"
+        f"at most {settings.detection_max_faces}, margin {settings.crop_margin:g}, {compute.finding}"
     )
 
 

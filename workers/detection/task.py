@@ -5,13 +5,14 @@ for all that it becomes.
 """
 
 from collections import defaultdict
+from threading import Lock
 from uuid import UUID
 
 import structlog
 from sqlalchemy import Connection, delete, insert, update
 from sqlalchemy.orm import Session
 
-from shared.compute import use_threads
+from shared.compute import Compute, use_threads
 from shared.database.tables import Face, Image
 from shared.errors import ObjectMissing, PermanentError
 from shared.faces.finder import FaceFinder
@@ -34,9 +35,11 @@ SOONEST_LOOK, LATEST_LOOK = 0.5, 30.0
 def build(connections: Connections) -> tuple[Work, Save]:
     """Load MTCNN; return the stage's work and save."""
     settings = connections.settings
+    computing = Lock()  # one batch at a time, while others come from storage or go there
     use_threads(settings.threads)
-    finder = FaceFinder(settings.device, settings.detection_min_face, settings.detection_threshold)
-    looked_for_with = detector(settings)
+    compute = Compute.of(settings)
+    finder = FaceFinder(compute, settings.detection_min_face, settings.detection_threshold)
+    looked_for_with = detector(settings, compute)
 
     def work(images: list[ClaimedImage], token: UUID) -> list[Outcome]:
         twins, waiting = _known(connections, images, looked_for_with)
@@ -56,7 +59,8 @@ def build(connections: Connections) -> tuple[Work, Save]:
             except ObjectMissing as error:
                 outcomes.append(Failed(image, error))
         there = [image for image in images if image.id in contents]
-        photographs = detect(finder, [contents[image.id] for image in there], settings)
+        with computing:
+            photographs = detect(finder, [contents[image.id] for image in there], settings)
         return outcomes + [
             _stored(connections, image, photograph, token) for image, photograph in zip(there, photographs, strict=True)
         ]

@@ -5,12 +5,14 @@ import threading
 from collections.abc import Callable
 from functools import partial
 
+import psycopg
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from shared import logs
 from shared.entry import run
 from shared.errors import TransientError
+from shared.jobs.wake import Notices
 from shared.pipeline.connections import Connections
 from shared.settings import settings
 from workers.dispatcher.dispatch import tick
@@ -65,11 +67,17 @@ def main() -> None:
     ):
         threading.Thread(target=repeat, args=(partial(one_round, connections), pause, stop), daemon=True).start()
     log.info("dispatcher_ready")
-    repeat(lambda: tick(connections), configured.tick_seconds, stop)
+    notices = Notices(connections.database)
+    repeat(lambda: tick(connections), configured.tick_seconds, stop, notices.wait)
 
 
-def repeat(one_round: Callable[[], int], pause: float, stop: threading.Event) -> None:
-    """Rounds with pauses between them, without a pause where a round had something to do. Away parts are waited for."""
+def repeat(
+    one_round: Callable[[], int], pause: float, stop: threading.Event, wait: Callable[[float], object] | None = None
+) -> None:
+    """Rounds with pauses between them, without a pause where a round had something to do. Away parts are waited for.
+
+    wait: how to pause, if other than until told to stop. If it cannot, the pause is the usual one.
+    """
     while not stop.is_set():
         try:
             busy = one_round() > 0
@@ -80,7 +88,10 @@ def repeat(one_round: Callable[[], int], pause: float, stop: threading.Event) ->
             log.exception("round_broke")
             busy = False
         if not busy:
-            stop.wait(pause)
+            try:
+                (wait or stop.wait)(pause)
+            except (SQLAlchemyError, psycopg.Error):
+                stop.wait(pause)
 
 
 if __name__ == "__main__":

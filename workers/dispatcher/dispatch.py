@@ -1,6 +1,6 @@
 """One round of the dispatcher: take back what was lost, let work in fairly, close what is finished."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
 import structlog
@@ -12,7 +12,7 @@ from shared.jobs.states import IN_FLIGHT, Priority, Stage
 from shared.jobs.sweep import take_back_lost, take_back_undelivered
 from shared.pipeline.connections import Connections
 from shared.pipeline.messages import send
-from shared.pipeline.stages import PLANS
+from shared.pipeline.stages import batch_size
 
 log = structlog.get_logger()
 
@@ -22,12 +22,18 @@ JOBS_A_ROUND = 500
 
 @dataclass
 class OpenJob:
-    """A job with images at the door: how many may still come in, and how many wait at which stage."""
+    """A job with images at the door: how many may still come in, how many wait at which stage, and of how many a batch
+    is to be.
+    """
 
     id: UUID
     priority: Priority
     room: int
     waiting: dict[Stage, int]
+    batches: dict[Stage, int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.batches = {stage: batch_size(images) for stage, images in self.waiting.items()}
 
 
 def tick(connections: Connections) -> int:
@@ -77,10 +83,9 @@ def _admit_one(connections: Connections, job: OpenJob) -> list[Batch]:
     for stage in reversed(Stage):
         if not job.waiting.get(stage):
             continue
+        most = min(job.batches[stage], job.room)
         with connections.database.begin() as connection:
-            batches = delivery.admit(
-                connection, job.id, stage, min(PLANS[stage].batch_images, job.room), settings.dispatch_lease_seconds
-            )
+            batches = delivery.admit(connection, job.id, stage, most, settings.dispatch_lease_seconds)
         images = sum(len(batch.image_ids) for batch in batches)
         if images:
             job.room -= images

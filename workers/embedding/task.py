@@ -1,12 +1,13 @@
 """The embedding stage: reads crops and captions; writes patches and tokens, one object for a batch."""
 
 from functools import partial
+from threading import Lock
 from uuid import UUID
 
 import numpy as np
 from sqlalchemy import Connection, update
 
-from shared.compute import use_threads
+from shared.compute import Compute, use_threads
 from shared.database.faces import faces_of
 from shared.database.tables import Face
 from shared.images.decode import decode
@@ -25,27 +26,30 @@ CROP_PIXELS = 1_000_000
 def build(connections: Connections) -> tuple[Work, Save]:
     """Load the default bundle's encoders; return the stage's work and save. Other bundles are loaded as jobs come."""
     settings = connections.settings
+    computing = Lock()  # one batch at a time, while others come from storage or go there
     use_threads(settings.threads)
+    compute = Compute.of(settings)
     catalogue = Catalogue(settings.bundle, settings.bundles_folder)
-    loaded = Loaded(catalogue, partial(Encoders, device=settings.device))
+    loaded = Loaded(catalogue, partial(Encoders, compute=compute))
     loaded.default(settings.bundle_digest)
 
     def work(images: list[ClaimedImage], token: UUID) -> list[Outcome]:
-        encoders = loaded.of(images[0].bundle)  # a batch is of one job, and a job has one bundle
         by_image = faces_of(connections.database, [image.id for image in images])
         faces = [face for image in images for face in by_image[image.id]]
         crops = np.stack(
             [decode(connections.objects.get(face.crop_key or ""), max_pixels=CROP_PIXELS).pixels for face in faces]
         )
-        states = encoders.encode(crops, [face.caption or "" for face in faces])
+        with computing:
+            encoders = loaded.of(images[0].bundle)  # a batch is of one job, and a job has one bundle
+            states = encoders.encode(crops, [face.caption or "" for face in faces])
         key = keys.batch_states(images[0].job_id, token)
         connections.objects.put(key, pack({face.id: state for face, state in zip(faces, states, strict=True)}))
         return [Done(image, key) for image in images]
 
-    return work, _save
+    return work, partial(_save, compute.encoding)
 
 
-def _save(connection: Connection, outcomes: list[Saved]) -> None:
+def _save(encoders: str, connection: Connection, outcomes: list[Saved]) -> None:
     for key in {outcome.output for outcome in outcomes}:
         image_ids = [outcome.image.id for outcome in outcomes if outcome.output == key]
-        connection.execute(update(Face).where(Face.image_id.in_(image_ids)).values(states_key=key))
+        connection.execute(update(Face).where(Face.image_id.in_(image_ids)).values(states_key=key, encoders=encoders))

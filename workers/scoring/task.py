@@ -1,5 +1,6 @@
 """The scoring stage: reads patches and tokens; writes scores and explanations."""
 
+from threading import Lock
 from typing import Any
 from uuid import UUID
 
@@ -20,18 +21,20 @@ from shared.pipeline.run_stage import Done, Outcome, Save, Saved, Work
 def build(connections: Connections) -> tuple[Work, Save]:
     """Load the default bundle's heads; return the stage's work and save. Other bundles are loaded as jobs come."""
     settings = connections.settings
+    computing = Lock()  # one batch at a time, while others come from storage or go there
     use_threads(settings.threads)
     loaded = Loaded(Catalogue(settings.bundle, settings.bundles_folder), Scorer)
     loaded.default(settings.bundle_digest)
 
     def work(images: list[ClaimedImage], token: UUID) -> list[Outcome]:
-        scorer = loaded.of(images[0].bundle)  # a batch is of one job, and a job has one bundle
         by_image = faces_of(connections.database, [image.id for image in images])
         faces = [face for image in images for face in by_image[image.id]]
         states: dict[int, FaceStates] = {}
         for key in {face.states_key or "" for face in faces}:
             states |= unpack(connections.objects.get(key))
-        scores = dict(zip(faces, scorer.score([states[face.id] for face in faces]), strict=True))
+        with computing:
+            scorer = loaded.of(images[0].bundle)  # a batch is of one job, and a job has one bundle
+            scores = dict(zip(faces, scorer.score([states[face.id] for face in faces]), strict=True))
         return [Done(image, {face.id: scores[face] for face in by_image[image.id]}) for image in images]
 
     return work, _save

@@ -25,6 +25,7 @@ FACE_EXAMPLE: dict[str, Any] = {
     "captioner": {"name": "describer", "version": "5"},
     "words": [_WORD, {"text": "A", "start": 0, "end": 1, "contribution": -0.02}],
     "bundle": {"name": "compact", "digest": "3fa4" * 16},
+    "encoders": "torch 2.13.0 bfloat16 on cpu",
     "explanation": {"logit": 0.895, "constant": 0.605, "grid": [1, 2], "regions": [0.2, 0.09]},
     "what_if_of": None,
     "links": {"self": "/v1/faces/1893"},
@@ -41,6 +42,7 @@ _IMAGE_EXAMPLE: dict[str, Any] = {
     "detail": None,
     "width": 1200,
     "height": 800,
+    "detector": "1, facenet-pytorch 2.5.3, long side 1024, faces from 40, openvino 2026.4.1 float32 on cpu",
     "reused": False,
     "attempts": [],
     "faces": [FACE_EXAMPLE],
@@ -90,6 +92,9 @@ class FaceResult(BaseModel):
     captioner: dict[str, Any] | None
     words: list[Word] | None = Field(description="those that weigh most first")
     bundle: BundleName | None
+    encoders: str | None = Field(
+        None, description="what computed it: engine, version, number format. Scores differ a little between them."
+    )
     explanation: WhyScore | None
     what_if_of: int | None = Field(
         None, description="the face that this one is, under the caption that a client wrote for it"
@@ -123,6 +128,7 @@ class ImageResult(BaseModel):
     detail: str | None
     width: int | None
     height: int | None
+    detector: str | None = Field(None, description="what faces were looked for with, and how")
     reused: bool = Field(False, description="whether faces, or faces and scores, were taken over from the same image")
     attempts: list[FailedAttempt] = Field(description="attempts that failed, also of images that succeeded later")
     faces: list[FaceResult]

@@ -10,6 +10,7 @@ from services.cli.doctor.check import Missing
 from services.cli.samples import HOPPER, packaged
 from services.local.bundles import in_use
 from shared.captions.describer import describe
+from shared.compute import Compute
 from shared.faces.finder import FaceFinder, FoundFace
 from shared.images.crop import crop_face, to_crop
 from shared.memorability.encoders import Encoders, text_of
@@ -21,9 +22,8 @@ SIDE = 512  # of the matrices that are multiplied
 
 def device(configured: Settings) -> str:
     """The device of the settings multiplies two matrices."""
-    name = configured.device
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
+    compute = Compute.of(configured)
+    name = compute.device.type
     ones = torch.ones(SIDE, SIDE, device=name)
     started = time.perf_counter()
     if float((ones @ ones).sum()) != float(SIDE**3):
@@ -54,7 +54,7 @@ def bundle(configured: Settings, local: LocalSettings) -> str:
     face = _found(configured)
     crop = crop_face(_portrait(), face.box, margin=configured.crop_margin)
     caption = describe(crop.pixels, to_crop(face.landmarks, crop.box))
-    states = Encoders(facts, configured.device).encode(crop.pixels[None], [caption])
+    states = Encoders(facts, Compute.of(configured)).encode(crop.pixels[None], [caption])
     [score] = Scorer(facts).score(states)
     return f"{facts.name} {facts.digest[:12]} scores the sample {score.score:.2f} ± {score.uncertainty:.2f}"
 
@@ -65,7 +65,7 @@ def _portrait() -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def _found(configured: Settings) -> FoundFace:
-    finder = FaceFinder(configured.device, configured.detection_min_face, configured.detection_threshold)
+    finder = FaceFinder(Compute.of(configured), configured.detection_min_face, configured.detection_threshold)
     [faces] = finder.find([_portrait()])
     if len(faces) != 1:
         raise Missing(f"MTCNN finds {len(faces)} faces in a portrait of one")

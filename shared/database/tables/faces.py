@@ -39,6 +39,8 @@ class Face(Table):
     """Who wrote the caption: name, model, digest, prompt version. Written with it."""
     states_key: Mapped[str | None]
     """The object with its patches and tokens, shared by a batch. Written by embedding, removed after the job's end."""
+    encoders: Mapped[str | None]
+    """What patches and tokens were computed with: engine, version, number format. Written with them."""
     score: Mapped[float | None]
     """0..1. This column and the rest are written by scoring."""
     uncertainty: Mapped[float | None]

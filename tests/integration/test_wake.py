@@ -1,0 +1,58 @@
+"""The dispatcher hears of new work with its COMMIT."""
+
+import threading
+import time
+
+import psycopg
+import pytest
+from sqlalchemy import Engine
+
+from shared.jobs.wake import Notices, wake
+
+LONG = 20.0
+
+
+def test_a_commit_wakes_and_a_rollback_does_not(database: Engine) -> None:
+    notices = Notices(database)
+    notices.wait(0.05)  # it listens from now on
+    with database.connect() as connection:
+        wake(connection)
+        connection.rollback()
+    began = time.monotonic()
+    notices.wait(0.3)
+    assert time.monotonic() - began >= 0.25
+
+    def work() -> None:
+        time.sleep(0.1)
+        with database.begin() as connection:
+            wake(connection)
+
+    threading.Thread(target=work).start()
+    began = time.monotonic()
+    notices.wait(LONG)
+    assert time.monotonic() - began < LONG / 2
+
+
+def test_what_came_between_two_waits_is_not_missed(database: Engine) -> None:
+    notices = Notices(database)
+    notices.wait(0.05)
+    with database.begin() as connection:
+        wake(connection)
+    began = time.monotonic()
+    notices.wait(LONG)
+    assert time.monotonic() - began < LONG / 2
+
+
+def test_a_broken_connection_is_replaced(database: Engine) -> None:
+    notices = Notices(database)
+    notices.wait(0.05)
+    assert notices._connection is not None
+    notices._connection.connection.driver_connection.close()  # type: ignore[union-attr]
+    with pytest.raises(psycopg.Error):
+        notices.wait(0.05)
+    notices.wait(0.05)
+    with database.begin() as connection:
+        wake(connection)
+    began = time.monotonic()
+    notices.wait(LONG)
+    assert time.monotonic() - began < LONG / 2
