@@ -64,7 +64,7 @@ USER facemem
 CMD ["python", "-m", "workers.intake"]
 
 FROM base AS detection
-RUN pip install --constraint constraints.txt ".[detection]"
+RUN pip install --constraint constraints.txt ".[detection,openvino]"
 COPY shared shared
 COPY workers/__init__.py workers/health.py workers/
 COPY workers/detection workers/detection

@@ -6,7 +6,7 @@ READY := $(VENV)/ready
 PYTHON := python3
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint model up clean
+.PHONY: help install demo test lint model bench up clean
 
 help: ## list the targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,10 @@ model: $(READY) ## train compact anew from DATA=FOLDER into build/compact, card 
 	@test -d "$(DATA)" || { echo "Name the folder with the images and ratings: make model DATA=FOLDER" >&2; exit 1; }
 	$(BIN)/facemem train --recipe compact --data "$(DATA)" --output build/compact --work build/work --ablations
 	$(BIN)/facemem evaluate --bundle build/compact --data "$(DATA)" --like shared/memorability/bundles/compact
+
+bench: $(READY) ## run all benchmarks (an hour) and write what they found into docs/performance.md
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]' -c constraints.txt
+	$(BIN)/python -m benchmarks
 
 up: $(READY) ## run the whole system on this machine until Ctrl-C
 	$(BIN)/facemem up

@@ -1,7 +1,7 @@
 """Clients that ask for the same path again and again, as a process beside what is measured: it shares no lock with the
 benchmark, and costs little, because it knows no more of HTTP than it needs.
 
-python -m benchmarks.polling HOST PORT PATH CLIENTS SECONDS PAUSE, which prints when each answer came and what it took.
+python -m benchmarks.polling HOST PORT PATH CLIENTS SECONDS PAUSE, which prints what each answer took.
 A client keeps its connection as long as the server does, and pauses for PAUSE seconds after each answer.
 """
 
@@ -10,8 +10,8 @@ import random
 import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from threading import Thread
 from time import perf_counter, sleep
 
 WARM_SECONDS = 1.0
@@ -38,7 +38,17 @@ class Polled:
 
 def poll(host: str, port: int, path: str, clients: int, seconds: float, pause: float = 0.0) -> Polled:
     """Let clients of another process ask for so long, after a moment that does not count."""
-    command = [sys.executable, "-m", "benchmarks.polling", host, str(port), path, str(clients), str(seconds), str(pause)]
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.polling",
+        host,
+        str(port),
+        path,
+        str(clients),
+        str(seconds),
+        str(pause),
+    ]
     told = subprocess.run(command, check=True, capture_output=True, text=True, timeout=seconds + 2 * TIMEOUT_SECONDS)
     return Polled(seconds, sorted(json.loads(told.stdout)))
 
@@ -82,8 +92,9 @@ class Client:
         return piece
 
 
-def keep_asking(client: Client, begin: float, end: float, pause: float, took: list[float]) -> None:
-    """Ask until `end`, and keep what the answers took to requests that were made after `begin`."""
+def keep_asking(client: Client, begin: float, end: float, pause: float) -> list[float]:
+    """Ask until `end`. Returns what each answer took that was asked for after `begin` and came before `end`."""
+    took = []
     sleep(random.uniform(0, pause))  # noqa: S311 - so that clients do not ask in step
     while (asked := perf_counter()) < end:
         client.ask()
@@ -92,24 +103,21 @@ def keep_asking(client: Client, begin: float, end: float, pause: float, took: li
             took.append(answered - asked)
         if pause:
             sleep(random.uniform(0.5, 1.5) * pause)  # noqa: S311
+    return took
 
 
 def main() -> None:
     """Run the clients that the command line names. Fails if any of them did."""
     host, port, path, clients, seconds, pause = sys.argv[1:]
     begin = perf_counter() + WARM_SECONDS
-    took: list[list[float]] = []
-    threads = []
-    for _ in range(int(clients)):
-        took.append([])
-        known = (Client(host, int(port), path), begin, begin + float(seconds), float(pause), took[-1])
-        threads.append(Thread(target=keep_asking, args=known))
-        threads[-1].start()
-    for thread in threads:
-        thread.join()
-    if not all(took):
-        raise SystemExit("a client got no answer")
-    print(json.dumps([each for own in took for each in own]))
+    end = begin + float(seconds)
+    with ThreadPoolExecutor(int(clients)) as threads:
+        asking = [
+            threads.submit(keep_asking, Client(host, int(port), path), begin, end, float(pause))
+            for _ in range(int(clients))
+        ]
+        took = [each for client in asking for each in client.result()]
+    print(json.dumps(took))
 
 
 if __name__ == "__main__":

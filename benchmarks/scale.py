@@ -1,94 +1,97 @@
 """Does throughput grow linearly with workers? Captions by a model server that takes 1 s for each, and GPU stages.
 
 Everything of facemem is real: PostgreSQL, Redis, the dispatcher, one Celery process for each worker, on loopback. Only
-what would compute elsewhere is not: the model server is `slow_ollama`, a GPU stage is `scale_stage`, which takes 0.5 s
+what would compute elsewhere is not: the model server is `slow_ollama`, a GPU worker is `scale_stage`, which takes 0.5 s
 for a batch of 16. All workers run all the time; by Celery's remote control as many of them take messages as are
-measured, so one worker and 32 are measured by turns. A rate is taken between the moments when 10 % and 90 % of the
-images are through: before and after that is how a job begins and ends.
+measured, so one worker and 32 are measured by turns. A rate is the slope of the straight line through what was done
+over some seconds in the middle of a large job, which is then cancelled: beginnings and ends of jobs are not in it.
+Captions are counted where they are written; workers save them in portions, a few seconds apart.
 
 python -m benchmarks.scale [--quick] [--json]
 """
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
+from statistics import linear_regression, median
 from tempfile import TemporaryDirectory
 from time import monotonic, sleep
 
 import httpx
+import redis
+from pydantic import SecretStr
 
 from benchmarks.measure import Row, arguments, tell
-from benchmarks.scale_stage import put_in, through, until_closed
-from services.local.postgres import Postgres, socket_folder
-from services.local.redis import Redis, free_port
+from benchmarks.scale_stage import put_in, through
+from benchmarks.served import HOST, Served, served
+from services.local.redis import free_port
 from services.local.supervisor import Process, Supervisor
-from shared.database.migrate import upgrade
+from shared.jobs.closing import cancel_job
 from shared.jobs.states import Priority, Stage
 from shared.pipeline.connections import Connections
-from shared.pipeline.stages import PLANS, queue
+from shared.pipeline.stages import BATCH_IMAGES, queue
 from shared.settings import Settings
 
 BAR = 0.95
 WORKERS, QUICK_WORKERS = 32, 8
-PAIRS = 2
-CAPTION_SECONDS, QUICK_CAPTION_SECONDS = 1.0, 0.5
-BATCH_SECONDS = 0.5
-# Batches for each worker: odd multiples of five. Workers that began together end their batches together, so images come
-# through in rounds; of so many rounds, both 10 % and 90 % lie in the middle of one, and what is between is whole rounds.
-CAPTION_ROUNDS, STAGE_ROUNDS = 5, 15
-POLL_SECONDS = 0.02
-PATIENCE_SECONDS = 180.0
-QUIET_SECONDS = 2.0  # until a worker that was told to take no more messages has ended the question it asked Redis last
+PAIRS, QUICK_PAIRS = 2, 1
+STEPS = (2, 4, 8, 16)
+JOBS = 8  # in the rows with several
+CAPTION_SECONDS, BATCH_SECONDS = 1.0, 0.5
+# Work that began together ends together, so it is done in steps. A slope over n steps is wrong by one part of n * n.
+CAPTIONS_FOR, STAGE_FOR, SETTLE_SECONDS = 12.0, 8.0, 3.0
+# No worker may run out of images while it is measured.
+CAPTIONS_A_WORKER, IMAGES_A_WORKER, AT_THE_DOOR = 60, 640, 256
+POLL_SECONDS = 0.05
+PATIENCE_SECONDS = 120.0
+QUIET_SECONDS = 1.2  # until a worker that is to take no more messages has ended the question that it asked Redis last
 STAND_IN = [sys.executable, "-m", "benchmarks.scale_stage"]
 CAPTIONING = [sys.executable, "-m", "workers.captioning"]
-Ladder = dict[int, list[float]]  # images a second by the number of workers
+Count = Callable[[], int]
+Rates = list[float]
 
 
 @dataclass(frozen=True)
-class Parts:
-    """What is the same for all workers: servers that run, how processes are told of them, where these write logs."""
+class System:
+    """A facemem that has no workers yet."""
 
+    served: Served
     connections: Connections
-    environment: dict[str, str]
-    logs: Path
 
     def process(self, name: str, argv: Sequence[str], **told: str) -> Process:
-        """A process that knows of the servers, and what it is told beside."""
-        return Process(name, argv, self.logs / f"{name}.log", {**self.environment, **told})
+        """A process of it, that is told something beside the addresses."""
+        return Process(name, argv, self.served.logs / f"{name}.log", {**self.served.environment, **told})
 
 
 @contextmanager
-def parts(folder: Path) -> Iterator[Parts]:
-    """PostgreSQL, Redis and the dispatcher, as long as the block lasts."""
-    logs = folder / "logs"
-    logs.mkdir()
-    with Supervisor() as supervisor:
-        sockets = socket_folder(folder / "sockets")
-        places = {
-            "database_url": Postgres(folder / "postgres", sockets, logs / "postgres.log").start(supervisor),
-            "broker_url": Redis(folder, logs / "redis.log").start(supervisor),
-            "storage_url": f"folder:{folder / 'objects'}",
-        }
-        upgrade(places["database_url"])
-        connections = Connections.of(Settings.model_validate(places))
-        running = Parts(connections, {f"FACEMEM_{name.upper()}": place for name, place in places.items()}, logs)
-        supervisor.start(running.process("dispatcher", [sys.executable, "-m", "workers.dispatcher"]))
+def system(folder: Path) -> Iterator[System]:
+    """Servers and the dispatcher, as long as the block lasts."""
+    with served(folder) as parts:
+        settings = Settings(
+            database_url=SecretStr(parts.database),
+            broker_url=SecretStr(parts.environment["FACEMEM_BROKER_URL"]),
+            storage_url=parts.environment["FACEMEM_STORAGE_URL"],
+        )
+        running = System(parts, Connections.of(settings))
+        parts.supervisor.start(running.process("dispatcher", [sys.executable, "-m", "workers.dispatcher"]))
         yield running
-        connections.database.dispose()
+        running.connections.database.dispose()
 
 
 class Crew:
     """Workers of one stage, of which as many take messages as are asked to."""
 
-    def __init__(self, running: Parts, stage: Stage) -> None:
+    def __init__(self, running: System, stage: Stage, before_drain: Callable[[bool], object] = bool) -> None:
+        """`before_drain` is told True when work may go faster because it is not measured, and False when it may not."""
         self._running = running
         self._stage = stage
+        self._hurry = before_drain
         self._control = running.connections.celery.control
+        self._redis = redis.Redis.from_url(running.served.environment["FACEMEM_BROKER_URL"])
         self._known: dict[str, str] = {}  # what Celery calls them, by name
-        self.batch_images = PLANS[stage].batch_images
+        self._taking: set[str] = set()  # those of them that take messages
 
     def start(self, supervisor: Supervisor, names: Sequence[str], argv: Sequence[str], **told: str) -> None:
         """Start workers of these names, and return when they answer."""
@@ -100,148 +103,167 @@ class Crew:
             return self._known.keys() >= set(names)
 
         supervisor.await_ready(names[0], ready, PATIENCE_SECONDS)
+        self._taking |= {self._known[name] for name in names}
 
-    def take_turns(self, names: Sequence[str]) -> None:
+    def rate(
+        self, names: Sequence[str], images: int, seconds: float, count: Count | None = None, jobs: int = 1
+    ) -> float:
+        """What these workers do in a second. `count` says how much was done; without it, images are counted."""
+        connections = self._running.connections
+        self._let_take(names)
+        put = [put_in(connections, self._stage, images // jobs) for _ in range(jobs)]
+        sleep(SETTLE_SECONDS)
+        began = monotonic()
+        looked: list[float] = []
+        done: list[float] = []
+        while monotonic() < began + seconds:
+            done.append(count() if count else through(connections.database, self._stage, put))
+            looked.append(monotonic())
+            sleep(POLL_SECONDS)
+        passed = through(connections.database, self._stage, put)
+        for job in put:
+            with connections.database.begin() as connection:
+                cancel_job(connection, job)
+        self._drain()
+        if not 0 < passed < images:
+            raise RuntimeError(f"{passed} of {images} images came through")
+        slope = linear_regression(looked, done).slope
+        print(f"{self._stage}: {len(names)} workers, {jobs} jobs: {slope:.2f} a second", file=sys.stderr, flush=True)
+        return slope
+
+    def _let_take(self, names: Sequence[str]) -> None:
         """From now on exactly these take messages."""
         wanted = {self._known[name] for name in names}
-        others = set(self._known.values()) - wanted
-        for priority in Priority:
-            self._tell("add_consumer", wanted, queue(self._stage, priority))
-            self._tell("cancel_consumer", others, queue(self._stage, priority))
+        for command, workers in (("add_consumer", wanted - self._taking), ("cancel_consumer", self._taking - wanted)):
+            for priority in Priority if workers else ():
+                called = {"queue": queue(self._stage, priority)}
+                answers = self._control.broadcast(
+                    command, called, destination=sorted(workers), reply=True, timeout=30.0, limit=len(workers)
+                )
+                if len(answers or ()) < len(workers):
+                    raise TimeoutError(f"{len(answers or ())} of {len(workers)} workers answered {command}")
+        self._taking = wanted
         sleep(QUIET_SECONDS)
 
-    def _tell(self, command: str, workers: set[str], name: str) -> None:
-        if not workers:
-            return
-        answers = self._control.broadcast(
-            command, {"queue": name}, destination=sorted(workers), reply=True, timeout=30.0, limit=len(workers)
-        )
-        if len(answers or ()) < len(workers):
-            raise TimeoutError(f"{len(answers or ())} of {len(workers)} workers answered {command}")
-
-    def rate(self, names: Sequence[str], images: int, jobs: int = 1) -> float:
-        """Images a second that these workers bring through the stage, without the first and the last tenth."""
-        self.take_turns(names)
-        connections = self._running.connections
-        put = [put_in(connections, self._stage, images // jobs) for _ in range(jobs)]
-        first, last = 0.1 * images, 0.9 * images
-        until, began = monotonic() + PATIENCE_SECONDS, 0.0
-        while (done := through(connections.database, self._stage, put)) < last:
-            if not began and done >= first:
-                began = monotonic()
+    def _drain(self) -> None:
+        """Return when no message waits, and no worker has one in hand."""
+        self._hurry(True)
+        until = monotonic() + PATIENCE_SECONDS
+        inspect = self._control.inspect(list(self._known.values()), timeout=2.0, limit=len(self._known))
+        messages = queue(self._stage, Priority.BULK)
+        while self._redis.llen(messages) or any((inspect.active() or {"nobody answers": [1]}).values()):
             if monotonic() > until:
-                raise TimeoutError(f"{done} of {images} images are through")
+                raise TimeoutError("workers do not come to an end")
             sleep(POLL_SECONDS)
-        found = (last - first) / (monotonic() - began)
-        until_closed(connections.database, put, PATIENCE_SECONDS)
-        print(f"{self._stage}, {len(names)} workers: {found:.2f} images a second", file=sys.stderr, flush=True)
-        return found
-
-    def ladder(self, names: Sequence[str], share: int, quick: bool) -> Ladder:
-        """The rates of 1, 2, 4, ... of these, each with `share` images; of one and of all by turns."""
-        most = len(names)
-        steps = [1, most] if quick else [1, most] * PAIRS + [step for step in (2, 4, 8, 16) if step < most]
-        found: Ladder = {}
-        for step in steps:
-            found.setdefault(step, []).append(self.rate(names[:step], share * step))
-        return found
+        self._hurry(False)
 
 
-def captions(running: Parts, quick: bool) -> list[Row]:
+def captions(running: System, quick: bool) -> list[Row]:
     """Captioning workers with one caption at once each, then one worker with as many at once as all of these."""
-    workers = QUICK_WORKERS if quick else WORKERS
-    seconds = QUICK_CAPTION_SECONDS if quick else CAPTION_SECONDS
-    port = free_port("127.0.0.1")
-    server = f"http://127.0.0.1:{port}"
+    workers, pairs = (QUICK_WORKERS, QUICK_PAIRS) if quick else (WORKERS, PAIRS)
+    port = free_port(HOST)
+    server = f"http://{HOST}:{port}"
     told = {"FACEMEM_OLLAMA_URL": server, "FACEMEM_CAPTIONER": "ollama"}
-    names = [f"one-at-once-{number}" for number in range(workers)]
+    names = [f"captions-{number}" for number in range(workers)]
+
+    def hurry(now: bool) -> None:
+        httpx.put(f"{server}/seconds", content=str(0 if now else CAPTION_SECONDS), trust_env=False).raise_for_status()
+
+    def rate(these: Sequence[str], at_once: int, jobs: int = 1) -> float:
+        images = CAPTIONS_A_WORKER * at_once + AT_THE_DOOR
+        return crew.rate(these, images, CAPTIONS_FOR, lambda: done(server)["written"], jobs)
+
     with Supervisor() as supervisor:
-        argv = [sys.executable, "-m", "benchmarks.slow_ollama", str(port), str(seconds)]
+        argv = [sys.executable, "-m", "benchmarks.slow_ollama", str(port), str(CAPTION_SECONDS)]
         supervisor.start(running.process("ollama", argv))
-        supervisor.await_ready("ollama", lambda: most_in_hand(server) is not None, PATIENCE_SECONDS)
+        supervisor.await_ready("ollama", lambda: bool(done(server)), PATIENCE_SECONDS)
         # Images that nobody took from captioning would fill their job's window.
-        next_stage = Crew(running, Stage.EMBEDDING)
-        next_stage.start(supervisor, ["embedding"], STAND_IN, STAGE_STAND_IN=Stage.EMBEDDING, STAGE_SECONDS="0")
-        crew = Crew(running, Stage.CAPTIONING)
+        after = {"STAGE_STAND_IN": Stage.EMBEDDING, "STAGE_SECONDS": "0"}
+        Crew(running, Stage.EMBEDDING).start(supervisor, ["embedding"], STAND_IN, **after)
+        crew = Crew(running, Stage.CAPTIONING, hurry)
         crew.start(supervisor, names, CAPTIONING, FACEMEM_CAPTIONS_AT_ONCE="1", **told)
-        crew.start(supervisor, ["many-at-once"], CAPTIONING, FACEMEM_CAPTIONS_AT_ONCE=str(workers), **told)
-        crew.rate(names, crew.batch_images * workers)  # everybody has worked once before it counts
-        share = CAPTION_ROUNDS * crew.batch_images
-        most_in_hand(server)
-        ladder = crew.ladder(names, share, quick)
-        at_once = most_in_hand(server)
-        crew.rate(["many-at-once"], crew.batch_images * workers)
-        many = [crew.rate(["many-at-once"], share * workers)]
-        many_at_once = most_in_hand(server)
-    what = f"captioning workers, {seconds:g} s a caption"
-    one_worker = Row(
-        "scale",
-        f"one captioning worker with {workers} captions at once, {seconds:g} s a caption",
-        f"{workers} times a worker with one",
-        f"{median(many):.2f} images a second",
-        f"{workers} x {median(ladder[1]):.2f}",
-        *spread([many_rate / (workers * one) for many_rate in many for one in ladder[1]]),
-        note=f"The server had {many_at_once} in hand at most",
-    )
-    return [linear(what, ladder, f"the server had {at_once} in hand at most"), one_worker]
+        crew.start(supervisor, ["captions-many"], CAPTIONING, FACEMEM_CAPTIONS_AT_ONCE=str(workers), **told)
+        measured = ladder(lambda step, jobs: rate(names[:step], step, jobs), workers, pairs, quick)
+        done(server)
+        many = rate(["captions-many"], workers)
+        in_hand = done(server)["most"]
+    one = median(measured[1, 1])
+    what = f"a captioning worker with {workers} captions at once, {CAPTION_SECONDS:g} s each"
+    ratio = many / (workers * one)
+    rates = (f"{many:.2f} a second", f"{workers} x {one:.2f}")
+    note = f"The server had {in_hand} in hand at most"
+    row = Row("scale", what, f"{workers} times a worker with one", *rates, ratio, ratio, ratio, note=note)
+    return [*linear(f"captioning workers, {CAPTION_SECONDS:g} s a caption", measured), row]
 
 
-def most_in_hand(server: str) -> int | None:
-    """How many captions the model server had in hand at most since this was last asked; None if it is not there."""
+def done(server: str) -> dict[str, int]:
+    """How many captions the model server wrote, and how many it had in hand at most; nothing if it is not there."""
     try:
-        return int(httpx.get(f"{server}/most", trust_env=False).json()["most"])
+        return dict(httpx.get(f"{server}/done", trust_env=False).json())
     except httpx.HTTPError:
-        return None
+        return {}
 
 
-def stages(running: Parts, quick: bool) -> list[Row]:
-    """Workers of a GPU stage: all on one job, then on jobs that have room for all of them together."""
-    workers = QUICK_WORKERS if quick else WORKERS
+def stages(running: System, quick: bool) -> list[Row]:
+    """Workers of a GPU stage."""
+    workers, pairs = (QUICK_WORKERS, QUICK_PAIRS) if quick else (WORKERS, PAIRS)
     names = [f"gpu-{number}" for number in range(workers)]
+
+    def rate(step: int, jobs: int) -> float:
+        return crew.rate(names[:step], IMAGES_A_WORKER * step, STAGE_FOR, jobs=jobs)
+
     with Supervisor() as supervisor:
         crew = Crew(running, Stage.DETECTION)
         told = {"STAGE_STAND_IN": Stage.DETECTION, "STAGE_SECONDS": str(BATCH_SECONDS)}
         crew.start(supervisor, names, STAND_IN, **told)
-        crew.rate(names, crew.batch_images * workers)
-        share = STAGE_ROUNDS * crew.batch_images
-        ladder = crew.ladder(names, share, quick)
-        jobs = 4
-        spread_out = [crew.rate(names, share * workers, jobs) for _ in ladder[workers]]
-    what = f"GPU workers, {BATCH_SECONDS:g} s a batch of {crew.batch_images}"
-    window = running.connections.settings.window_per_job
-    return [
-        linear(f"{what}, one job", ladder, f"at most {window} images of a job are on their way"),
-        linear(f"{what}, {jobs} jobs", {1: ladder[1], workers: spread_out}, f"{window} images of each job"),
-    ]
+        measured = ladder(rate, workers, pairs, quick)
+    return linear(f"GPU workers, {BATCH_SECONDS:g} s a batch of {BATCH_IMAGES}", measured)
 
 
-def linear(what: str, ladder: Ladder, note: str) -> Row:
+def ladder(rate: Callable[[int, int], float], most: int, pairs: int, quick: bool) -> dict[tuple[int, int], Rates]:
+    """Rates by numbers of workers and of jobs: of one worker, and of all on one job and on several, by turns."""
+    rate(most, 1)  # everybody has worked once before it counts
+    steps = [(1, 1), (most, 1), (most, JOBS)] * pairs
+    steps += [(step, 1) for step in STEPS if step < most and not quick]
+    found: dict[tuple[int, int], Rates] = {}
+    for step, jobs in steps:
+        found.setdefault((step, jobs), []).append(rate(step, jobs))
+    return found
+
+
+def linear(what: str, measured: dict[tuple[int, int], Rates]) -> list[Row]:
     """What is reached of so many times one, by those that were measured beside each other."""
-    most = max(ladder)
-    between = {step: median(rates) for step, rates in sorted(ladder.items()) if 1 < step < most}
-    one = median(ladder[1])
-    steps = ", ".join(f"{step}: {rate / (step * one):.3f}" for step, rate in between.items())
-    return Row(
-        "scale",
-        f"{most} {what}",
-        f"{most} times one",
-        f"{median(ladder[most]):.1f} images a second",
-        f"{most} x {one:.2f}",
-        *spread([rate / (most * single) for single, rate in zip(ladder[1], ladder[most], strict=True)]),
-        bar=BAR,
-        note="; ".join([f"10 % to 90 % of the images; {note}", *([f"of linear with {steps}"] if steps else [])]),
-    )
-
-
-def spread(values: Sequence[float]) -> tuple[float, float, float]:
-    """The median, the least and the greatest."""
-    return median(values), min(values), max(values)
+    most, one = max(measured)[0], measured[1, 1]
+    rows = []
+    for jobs in (1, JOBS):
+        all_of_them = measured[most, jobs]
+        reached = [rate / (most * single) for single, rate in zip(one, all_of_them, strict=True)]
+        steps = [
+            f"{step} workers: {median(rates) / (step * median(one)):.3f}"
+            for (step, of), rates in sorted(measured.items())
+            if of == jobs and 1 < step < most
+        ]
+        rows.append(
+            Row(
+                "scale",
+                f"{most} {what}, {jobs} job{'s' * (jobs > 1)}",
+                f"{most} times one",
+                f"{median(all_of_them):.1f} a second",
+                f"{most} x {median(one):.2f}",
+                median(reached),
+                min(reached),
+                max(reached),
+                BAR,
+                note=", ".join(steps),
+            )
+        )
+    return rows
 
 
 def main() -> None:
     """Print how far from linear it is."""
     asked = arguments(__doc__)
-    with TemporaryDirectory(prefix="s") as folder, parts(Path(folder)) as running:
+    with TemporaryDirectory(prefix="s") as folder, system(Path(folder)) as running:
         rows = [*captions(running, asked.quick), *stages(running, asked.quick)]
     tell(rows, asked.json, ("celery", "redis", "psycopg"))
 

@@ -14,6 +14,7 @@ import psutil
 from services.local.postgres import Postgres, socket_folder
 from services.local.redis import Redis, free_port
 from services.local.supervisor import Process, Supervisor
+from services.local.system import KEEP_BUFFERS
 from shared.database.migrate import upgrade
 
 HOST = "127.0.0.1"
@@ -69,6 +70,7 @@ def served(folder: Path) -> Iterator[Served]:
         upgrade(database)
         port = free_port(HOST, 8400)
         environment = {
+            **KEEP_BUFFERS,
             "FACEMEM_DATABASE_URL": database,
             "FACEMEM_BROKER_URL": broker,
             "FACEMEM_STORAGE_URL": f"folder:{folder / 'objects'}",

@@ -18,6 +18,7 @@ from services.cli.jobs import jobs
 from services.cli.keys import keys
 from services.cli.limits import limits
 from services.cli.models import models
+from services.cli.plan import plan
 from services.cli.rescore import rescore
 from services.cli.results import results
 from services.cli.retry import retry
@@ -76,7 +77,7 @@ GROUPS: dict[str, list[click.Command]] = {
     "Begin here": [demo, score, up, doctor],
     "Jobs": [submit, jobs, status, pause, resume, cancel, retry, delete],
     "Results": [results, explain, what_if, compare, insights, rescore],
-    "The service": [limits, keys, webhooks, audit],
+    "The service": [plan, limits, keys, webhooks, audit],
     "Models": [models, train, evaluate],
 }
 for title, commands in GROUPS.items():

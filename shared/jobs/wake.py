@@ -22,7 +22,10 @@ class Notices:
         self._connection: Connection | None = None
 
     def wait(self, seconds: float) -> None:
-        """Return at a notice, also one that came since the last call, or after so long. Raises SQLAlchemyError or psycopg.Error."""
+        """Return at a notice, also one that came since the last call, or after so long.
+
+        Raises SQLAlchemyError or psycopg.Error.
+        """
         connection = self._listening()
         try:
             for _ in connection.connection.driver_connection.notifies(timeout=seconds, stop_after=1):  # type: ignore[union-attr]

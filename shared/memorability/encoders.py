@@ -25,7 +25,8 @@ class Encoders:
     def __init__(self, bundle: BundleFacts, compute: Compute) -> None:
         """Load the networks, where `compute` says. Raises BundleInvalid if something does not fit."""
         self._dtype = compute.dtype
-        self._visual = visual_of(bundle).to(compute.device)
+        # Colours last is how convolutions like their pictures. (torch declares no such overload.)
+        self._visual = visual_of(bundle).to(compute.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._text = text_of(bundle, compute.device)
 
     def encode(self, crops: np.ndarray, captions: list[str]) -> list[FaceStates]:

