@@ -42,8 +42,7 @@ SMALLEST, SIDES, STRIDE = 256, 385, 151
 CROWD_EVERY = 5  # photographs; the others show one person
 LOOKS = 5  # between the first hundred and the end
 POLL_SECONDS = 0.2
-STAGES = [str(stage) for stage in Stage]
-KINDS = (*STAGES, "dispatcher", "api")
+KINDS = (*(str(stage) for stage in Stage), "dispatcher", "api")
 SETTINGS = {"FACEMEM_FETCH_PRIVATE_ADDRESSES": "true", "FACEMEM_CAPTIONER": "describer"}
 
 
@@ -181,11 +180,17 @@ class Through:
                 passed[progress.stage] += progress.passed if each.by_link or progress.stage != Stage.INTAKE else 0
             if status.state == JobState.COMPLETED:
                 self._close(each, status.counts.get(ImageState.FAILED, 0))
+        # The dispatcher is done with an image when it is scored, the API when its result has been read.
+        read = sum(each.images for each in self._closed)
+        by_kind = {
+            **{str(stage): images for stage, images in passed.items()},
+            "dispatcher": passed[Stage.SCORING],
+            "api": read,
+        }
         for kind in KINDS:
-            stage = Stage(kind) if kind in STAGES else Stage.SCORING
-            if kind not in self._base and passed[stage] >= FIRST:
+            if kind not in self._base and by_kind[kind] >= FIRST:
                 self._base[kind] = self._peaks()[kind]
-        return passed[Stage.SCORING]
+        return passed[Stage.SCORING] if self._open else sum(each.images for each in self._closed)
 
     def _close(self, ended: Set, failed: int) -> None:
         if failed:

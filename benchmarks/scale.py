@@ -36,12 +36,13 @@ from shared.settings import Settings
 
 BAR = 0.95
 WORKERS, QUICK_WORKERS = 32, 8
-PAIRS, QUICK_PAIRS = 2, 1
+PAIRS = 2
 STEPS = (2, 4, 8, 16)
 JOBS = 8  # in the rows with several
 CAPTION_SECONDS, BATCH_SECONDS = 1.0, 0.5
 # Work that began together ends together, so it is done in steps. A slope over n steps is wrong by one part of n * n.
-CAPTIONS_FOR, STAGE_FOR, SETTLE_SECONDS = 12.0, 8.0, 3.0
+CAPTIONS_FOR, STAGE_FOR, SETTLE_SECONDS = 12.0, 6.0, 2.0
+SHORTER = 0.5  # of those times, for what only shows the way from one to all
 # No worker may run out of images while it is measured.
 CAPTIONS_A_WORKER, IMAGES_A_WORKER, AT_THE_DOOR = 60, 640, 256
 POLL_SECONDS = 0.05
@@ -50,7 +51,8 @@ QUIET_SECONDS = 1.2  # until a worker that is to take no more messages has ended
 STAND_IN = [sys.executable, "-m", "benchmarks.scale_stage"]
 CAPTIONING = [sys.executable, "-m", "workers.captioning"]
 Count = Callable[[], int]
-Rates = list[float]
+Rate = Callable[[int, int, float], float]  # of so many workers, on so many jobs, for a share of the seconds
+Measured = dict[tuple[int, int], list[float]]  # rates by the numbers of workers and jobs
 
 
 @dataclass(frozen=True)
@@ -125,9 +127,9 @@ class Crew:
             with connections.database.begin() as connection:
                 cancel_job(connection, job)
         self._drain()
-        if not 0 < passed < images:
-            raise RuntimeError(f"{passed} of {images} images came through")
         slope = linear_regression(looked, done).slope
+        if not slope or passed == images:
+            raise RuntimeError(f"{passed} of {images} images came through, {slope:.2f} a second")
         print(f"{self._stage}: {len(names)} workers, {jobs} jobs: {slope:.2f} a second", file=sys.stderr, flush=True)
         return slope
 
@@ -160,7 +162,7 @@ class Crew:
 
 def captions(running: System, quick: bool) -> list[Row]:
     """Captioning workers with one caption at once each, then one worker with as many at once as all of these."""
-    workers, pairs = (QUICK_WORKERS, QUICK_PAIRS) if quick else (WORKERS, PAIRS)
+    workers = QUICK_WORKERS if quick else WORKERS
     port = free_port(HOST)
     server = f"http://{HOST}:{port}"
     told = {"FACEMEM_OLLAMA_URL": server, "FACEMEM_CAPTIONER": "ollama"}
@@ -169,9 +171,9 @@ def captions(running: System, quick: bool) -> list[Row]:
     def hurry(now: bool) -> None:
         httpx.put(f"{server}/seconds", content=str(0 if now else CAPTION_SECONDS), trust_env=False).raise_for_status()
 
-    def rate(these: Sequence[str], at_once: int, jobs: int = 1) -> float:
+    def rate(these: Sequence[str], at_once: int, jobs: int, share: float) -> float:
         images = CAPTIONS_A_WORKER * at_once + AT_THE_DOOR
-        return crew.rate(these, images, CAPTIONS_FOR, lambda: done(server)["written"], jobs)
+        return crew.rate(these, images, CAPTIONS_FOR * share, lambda: done(server)["written"], jobs)
 
     with Supervisor() as supervisor:
         argv = [sys.executable, "-m", "benchmarks.slow_ollama", str(port), str(CAPTION_SECONDS)]
@@ -183,9 +185,9 @@ def captions(running: System, quick: bool) -> list[Row]:
         crew = Crew(running, Stage.CAPTIONING, hurry)
         crew.start(supervisor, names, CAPTIONING, FACEMEM_CAPTIONS_AT_ONCE="1", **told)
         crew.start(supervisor, ["captions-many"], CAPTIONING, FACEMEM_CAPTIONS_AT_ONCE=str(workers), **told)
-        measured = ladder(lambda step, jobs: rate(names[:step], step, jobs), workers, pairs, quick)
+        measured = ladder(lambda step, jobs, share: rate(names[:step], step, jobs, share), workers, quick)
         done(server)
-        many = rate(["captions-many"], workers)
+        many = rate(["captions-many"], workers, 1, 1.0)
         in_hand = done(server)["most"]
     one = median(measured[1, 1])
     what = f"a captioning worker with {workers} captions at once, {CAPTION_SECONDS:g} s each"
@@ -206,55 +208,55 @@ def done(server: str) -> dict[str, int]:
 
 def stages(running: System, quick: bool) -> list[Row]:
     """Workers of a GPU stage."""
-    workers, pairs = (QUICK_WORKERS, QUICK_PAIRS) if quick else (WORKERS, PAIRS)
+    workers = QUICK_WORKERS if quick else WORKERS
     names = [f"gpu-{number}" for number in range(workers)]
 
-    def rate(step: int, jobs: int) -> float:
-        return crew.rate(names[:step], IMAGES_A_WORKER * step, STAGE_FOR, jobs=jobs)
+    def rate(step: int, jobs: int, share: float) -> float:
+        return crew.rate(names[:step], IMAGES_A_WORKER * step, STAGE_FOR * share, jobs=jobs)
 
     with Supervisor() as supervisor:
         crew = Crew(running, Stage.DETECTION)
         told = {"STAGE_STAND_IN": Stage.DETECTION, "STAGE_SECONDS": str(BATCH_SECONDS)}
         crew.start(supervisor, names, STAND_IN, **told)
-        measured = ladder(rate, workers, pairs, quick)
+        measured = ladder(rate, workers, quick)
     return linear(f"GPU workers, {BATCH_SECONDS:g} s a batch of {BATCH_IMAGES}", measured)
 
 
-def ladder(rate: Callable[[int, int], float], most: int, pairs: int, quick: bool) -> dict[tuple[int, int], Rates]:
-    """Rates by numbers of workers and of jobs: of one worker, and of all on one job and on several, by turns."""
-    rate(most, 1)  # everybody has worked once before it counts
-    steps = [(1, 1), (most, 1), (most, JOBS)] * pairs
-    steps += [(step, 1) for step in STEPS if step < most and not quick]
-    found: dict[tuple[int, int], Rates] = {}
-    for step, jobs in steps:
-        found.setdefault((step, jobs), []).append(rate(step, jobs))
-    return found
+def ladder(rate: Rate, most: int, quick: bool) -> Measured:
+    """Rates of one worker and of all by turns; of all on several jobs; and of those between."""
+    rate(most, 1, SHORTER)  # everybody has worked once before it counts
+    if quick:
+        return {(step, 1): [rate(step, 1, SHORTER)] for step in (1, most)}
+    measured: Measured = {(1, 1): [], (most, 1): []}
+    for _ in range(PAIRS):
+        for step, jobs in measured:
+            measured[step, jobs].append(rate(step, jobs, 1.0))
+    measured[most, JOBS] = [rate(most, JOBS, 1.0)]
+    return measured | {(step, 1): [rate(step, 1, SHORTER)] for step in STEPS if step < most}
 
 
-def linear(what: str, measured: dict[tuple[int, int], Rates]) -> list[Row]:
-    """What is reached of so many times one, by those that were measured beside each other."""
+def linear(what: str, measured: Measured) -> list[Row]:
+    """What is reached of so many times one: by those that were measured beside each other, in the row with one job."""
     most, one = max(measured)[0], measured[1, 1]
+    between = {step: rates for (step, jobs), rates in sorted(measured.items()) if jobs == 1 and 1 < step < most}
     rows = []
-    for jobs in (1, JOBS):
-        all_of_them = measured[most, jobs]
-        reached = [rate / (most * single) for single, rate in zip(one, all_of_them, strict=True)]
-        steps = [
-            f"{step} workers: {median(rates) / (step * median(one)):.3f}"
-            for (step, of), rates in sorted(measured.items())
-            if of == jobs and 1 < step < most
-        ]
+    for jobs in (jobs for workers, jobs in sorted(measured) if workers == most):
+        rates = measured[most, jobs]
+        singles = one if len(one) == len(rates) else [median(one)]
+        reached = [rate / (most * single) for single, rate in zip(singles, rates, strict=True)]
+        steps = [f"{step} workers: {median(found) / (step * median(one)):.3f}" for step, found in between.items()]
         rows.append(
             Row(
                 "scale",
                 f"{most} {what}, {jobs} job{'s' * (jobs > 1)}",
                 f"{most} times one",
-                f"{median(all_of_them):.1f} a second",
+                f"{median(rates):.1f} a second",
                 f"{most} x {median(one):.2f}",
                 median(reached),
                 min(reached),
                 max(reached),
                 BAR,
-                note=", ".join(steps),
+                note=", ".join(steps) if jobs == 1 else f"Each job has a window of its own, as {jobs} submissions have",
             )
         )
     return rows
