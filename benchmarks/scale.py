@@ -35,7 +35,7 @@ from shared.pipeline.stages import BATCH_IMAGES, queue
 from shared.settings import Settings
 
 BAR = 0.95
-WORKERS, QUICK_WORKERS = 32, 8
+WORKERS, QUICK_WORKERS = 32, 4
 PAIRS = 2
 STEPS = (2, 4, 8, 16)
 JOBS = 8  # in the rows with several
@@ -224,9 +224,9 @@ def stages(running: System, quick: bool) -> list[Row]:
 
 def ladder(rate: Rate, most: int, quick: bool) -> Measured:
     """Rates of one worker and of all by turns; of all on several jobs; and of those between."""
-    rate(most, 1, SHORTER)  # everybody has worked once before it counts
     if quick:
-        return {(step, 1): [rate(step, 1, SHORTER)] for step in (1, most)}
+        return {(step, 1): [rate(step, 1, SHORTER)] for step in (most, 1)}
+    rate(most, 1, SHORTER)  # everybody has worked once before it counts
     measured: Measured = {(1, 1): [], (most, 1): []}
     for _ in range(PAIRS):
         for step, jobs in measured:
