@@ -2,8 +2,9 @@
 
 The whole local system, one process of each kind, and photographs of which no two have the same bytes or quite the same
 size: half of them are fetched by link, half are uploaded. For each kind: the most memory it ever had in hand at the
-end, against the most it had when the first hundred photographs were through. The describer writes the captions. It
-stops early, after 3,000 at the least, when it has taken eight minutes. Linux only.
+end, against the most it had when the first hundred photographs were through; for the API, when the results of the first
+set had been read, too. The describer writes the captions. It stops sending after eight minutes, but never before 3,000.
+Linux only.
 
 python -m benchmarks.memory [--quick] [--json]
 """
