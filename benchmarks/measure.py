@@ -8,6 +8,7 @@ import os
 import platform
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import median
@@ -58,14 +59,25 @@ class Row:
 
 def side_by_side(ours: Callable[[], object], peer: Callable[[], object], pairs: int) -> Ratio:
     """Run both by turns, once each to warm up and then so many times, changing who is first."""
+    return by_turns(partial(timed, ours), partial(timed, peer), pairs)
+
+
+def timed(work: Callable[[], object]) -> float:
+    """The seconds that something takes."""
+    began = perf_counter()
+    work()
+    return perf_counter() - began
+
+
+def by_turns(ours: Callable[[], float], peer: Callable[[], float], pairs: int) -> Ratio:
+    """The same of two who say themselves how many seconds they took: what prepares and clears is not timed."""
     sides = {"ours": ours, "peer": peer}
     taken: dict[str, list[float]] = {"ours": [], "peer": []}
     for pair in range(-1, pairs):
         for name in ("ours", "peer") if pair % 2 else ("peer", "ours"):
-            began = perf_counter()
-            sides[name]()
+            seconds = sides[name]()
             if pair >= 0:
-                taken[name].append(perf_counter() - began)
+                taken[name].append(seconds)
     ratios = [peer / ours for ours, peer in zip(taken["ours"], taken["peer"], strict=True)]
     return Ratio(median(taken["ours"]), median(taken["peer"]), median(ratios), min(ratios), max(ratios), pairs)
 

@@ -1,15 +1,13 @@
 """Photographs for benchmarks, as many different ones as asked, from the portraits that installed packages carry."""
 
-from io import BytesIO
-
 import numpy as np
 from PIL import Image, ImageEnhance
 
 from services.cli.samples import ASTRONAUT, HOPPER, packaged
+from shared.images.decode import encode_jpeg
 
 SMALLEST, LARGEST = 0.1, 0.6  # of a portrait's height in its photograph
 MOST_PEOPLE = 6
-JPEG_QUALITY = 90
 
 
 def composed(number: int, side: int) -> Image.Image:
@@ -46,6 +44,4 @@ def portrait(number: int, side: int) -> Image.Image:
 
 def jpeg(picture: Image.Image) -> bytes:
     """A photograph as a file."""
-    buffer = BytesIO()
-    picture.save(buffer, "JPEG", quality=JPEG_QUALITY)
-    return buffer.getvalue()
+    return encode_jpeg(np.asarray(picture))

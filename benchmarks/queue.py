@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 from tempfile import TemporaryDirectory
 from time import perf_counter, sleep
 from uuid import uuid4
@@ -23,7 +22,7 @@ import redis
 from sqlalchemy import Engine, text
 
 from benchmarks import queue_peers
-from benchmarks.measure import Ratio, Row, arguments, tell
+from benchmarks.measure import Ratio, Row, arguments, by_turns, tell
 from services.local.postgres import Postgres, socket_folder
 from services.local.redis import Redis
 from services.local.supervisor import Process, Supervisor
@@ -43,7 +42,6 @@ DIGEST = "0" * 64
 RATE = "images a second through four empty stages"
 JOB_SECONDS = 300.0
 POLL_SECONDS, SAMPLE_SECONDS = 0.02, 0.005
-Seconds = Callable[[], float]
 
 
 @dataclass(frozen=True)
@@ -104,21 +102,6 @@ def facemem(folder: Path) -> Iterator[Facemem]:
         database = connect(url)
         yield Facemem(database, redis.Redis.from_url(broker))
         database.dispose()
-
-
-def by_turns(ours: Seconds, peer: Seconds, pairs: int) -> Ratio:
-    """As measure.side_by_side, of two who say themselves how long they took: what prepares and clears is not timed."""
-    taken: list[tuple[float, float]] = []
-    for pair in range(-1, pairs):
-        if pair % 2:
-            ours_seconds, peer_seconds = ours(), peer()
-        else:
-            peer_seconds, ours_seconds = peer(), ours()
-        if pair >= 0:
-            taken.append((ours_seconds, peer_seconds))
-    ratios = [peer_seconds / ours_seconds for ours_seconds, peer_seconds in taken]
-    middle = [median(side) for side in zip(*taken, strict=True)]
-    return Ratio(middle[0], middle[1], median(ratios), min(ratios), max(ratios), pairs)
 
 
 def main() -> None:

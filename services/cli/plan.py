@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import rich_click as click
 
 from services.cli.durations import SPAN
@@ -43,6 +44,7 @@ def plan(images: int, deadline: int, photos: Path | None, caption_seconds: float
     facemem plan --images 1000000 --deadline 2h
     facemem plan --images 50000 --deadline 1d --photos ~/Pictures/shoot --caption-seconds 3
     """
+    from services.cli.connection import local_settings
     from services.cli.parts import Parts
     from services.cli.plan_view import plan_view
     from services.cli.terminal import notes, results
@@ -51,8 +53,10 @@ def plan(images: int, deadline: int, photos: Path | None, caption_seconds: float
     from services.planning.plan import plan as planned
 
     with Parts(notes()) as parts:
-        costs = measure(_photographs(photos), IMAGES, parts.report)
+        costs = measure(_photographs(photos), IMAGES, local_settings(None), parts.report)
     captions = Captions(caption_seconds, captions_at_once) if caption_seconds else None
+    if captions:
+        costs = costs.without_describer()
     cores = os.cpu_count() or 1
     results().print(plan_view(costs, planned(costs, images, deadline, captions), images, deadline, cores, captions))
 
@@ -60,8 +64,8 @@ def plan(images: int, deadline: int, photos: Path | None, caption_seconds: float
 def _photographs(photos: Path | None) -> Sequence[bytes]:
     from services.cli.gather import gather
     from services.cli.samples import ASTRONAUT, HOPPER, packaged
-    from services.planning.costs import as_jpeg
+    from shared.images.decode import encode_jpeg
 
     if photos is None:
-        return [as_jpeg(packaged(*portrait)) for portrait in (HOPPER, ASTRONAUT)]
+        return [encode_jpeg(np.asarray(packaged(*portrait))) for portrait in (HOPPER, ASTRONAUT)]
     return [file.read_bytes() for file in gather((photos,))[:IMAGES]]

@@ -22,7 +22,7 @@ def plan_view(costs: Costs, plan: Plan, images: int, deadline: float, cores: int
             str(kind.stage),
             f"{kind.workers:,}",
             f"{kind.seconds * 1000:,.1f}",
-            f"{kind.images_a_second:,.1f}",
+            f"{kind.images_a_second:,.1f}" if kind.seconds else "any",
             f"{costs.stages[kind.stage] / costs.seconds:.0%}",
         )
     table.add_row("everything else", "", f"{costs.rest * 1000:,.1f}", "", f"{costs.rest / costs.seconds:.0%}")

@@ -1,16 +1,15 @@
 """What an image costs on this machine: the system is run on sample photographs, and each process asked what it used."""
 
 from collections.abc import Iterator, Sequence
-from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import sleep
 
 import numpy as np
 import psutil
-from PIL import Image
 
 from services.client import Facemem
+from services.local.bundles import bundles_folder, chosen
 from services.local.supervisor import Report, to_nobody
 from services.local.system import LocalSystem, local_system
 from services.planning.plan import Costs
@@ -19,18 +18,24 @@ from shared.jobs.states import Stage
 from shared.settings import LocalSettings
 
 WARMING = 32  # images that are not counted: everything is loaded and used once
-POLL_SECONDS = 0.1
+POLL_SECONDS = 0.5
 
 
-def measure(photographs: Sequence[bytes], images: int, report: Report = to_nobody) -> Costs:
+def measure(photographs: Sequence[bytes], images: int, local: LocalSettings, report: Report = to_nobody) -> Costs:
     """Score so many variants of these photographs on a system of its own, and tell what that took of each part.
 
-    Raises what the local system raises, and BrokenImage and its like for files that are no photographs.
+    Of `local` only the bundle in use is taken: nothing of this may come into anybody's database. Raises what the local
+    system raises, and BrokenImage and its like for files that are no photographs.
     """
     variants = _variants(photographs)
     with TemporaryDirectory() as folder:
-        local = LocalSettings(home=Path(folder) / "home")
-        with local_system(local, report=report) as system, Facemem(system.api_url) as facemem:
+        own = {
+            "home": Path(folder) / "home",
+            "bundle": chosen(local),
+            "bundles_folder": bundles_folder(local),
+            **dict.fromkeys(("database_url", "broker_url", "storage_url", "api_url", "api_key")),
+        }
+        with local_system(local.model_copy(update=own), report=report) as system, Facemem(system.api_url) as facemem:
             _score(facemem, variants, WARMING, Path(folder))
             before = _used(system)
             report("sample", "being scored")
@@ -73,10 +78,3 @@ def _used(system: LocalSystem) -> dict[str, float]:
         family = [process, *process.children(recursive=True)]
         used[name] = sum(times.user + times.system for times in (each.cpu_times() for each in family))
     return used
-
-
-def as_jpeg(picture: Image.Image) -> bytes:
-    """A picture as the file that somebody would submit."""
-    buffer = BytesIO()
-    picture.convert("RGB").save(buffer, "JPEG", quality=92)
-    return buffer.getvalue()

@@ -1,6 +1,6 @@
 """From what an image costs to how many workers a deadline needs."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 
 from shared.jobs.states import Stage
@@ -30,6 +30,10 @@ class Costs:
     def seconds(self) -> float:
         """Of one core for an image, all in all."""
         return sum(self.stages.values()) + self.rest
+
+    def without_describer(self) -> "Costs":
+        """The same where Ollama writes the captions: its workers only wait for it."""
+        return replace(self, stages={**self.stages, Stage.CAPTIONING: 0.0})
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ class Gate:
         """`at_once` fixes the number; None finds it."""
         self._fixed = at_once is not None
         self.at_once = at_once or 1
-        self._inside = 0
+        self._inside = self._waiting = 0
         self._before = 1  # the number before the one that is tried
         self._best = 0.0  # answers a second with it
         self._settled = 0  # tries left until it is found out anew; 0 while it is being found out
@@ -34,10 +34,10 @@ class Gate:
     def passed(self) -> Iterator[None]:
         """Wait for a place, and have it for the block. A block that raises is no answer."""
         with self._free:
+            self._waiting += 1
             self._free.wait_for(self._has_place)
+            self._waiting -= 1
             self._inside += 1
-            if self._inside < self.at_once:
-                self._restart()  # places are free, so what comes now tells nothing of how many it takes
         try:
             yield
             self._answered()
@@ -54,6 +54,9 @@ class Gate:
 
     def _answered(self) -> None:
         with self._free:
+            if not self._waiting:
+                self._restart()  # places are free, so what comes now tells nothing of how many it takes
+                return
             self._answers += 1
             if self._fixed or self._answers < ROUND * self.at_once:
                 return
@@ -61,8 +64,8 @@ class Gate:
             self._restart()
             if self._settled:
                 self._settled -= 1
-                if not self._settled:
-                    self._best = 0.0
+                if not self._settled:  # from half as many, because fewer may have become enough
+                    self._best, self.at_once = 0.0, max(1, self.at_once // 2)
                 return
             self._decide(rate)
             self._free.notify_all()

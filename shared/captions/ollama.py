@@ -1,6 +1,7 @@
 """Captions from a vision model that Ollama serves, such as llama3.2-vision."""
 
 import asyncio
+import ssl
 from collections.abc import Coroutine
 from contextlib import aclosing
 from hashlib import sha256
@@ -28,6 +29,8 @@ class OllamaCaptioner:
         self._model = model
         self._prompt = prompt
         self._seconds = seconds
+        # Made once: each client of httpx would read all certificates of the machine anew, for every question.
+        self._trusted = ssl.create_default_context()
         self._options = {"temperature": 0, "seed": SEED, "num_predict": max_tokens}
         self.prompt_version = sha256(prompt.encode()).hexdigest()[:12]
 
@@ -94,7 +97,7 @@ class OllamaCaptioner:
         raise ResponseError("the answer was cut off")
 
     def _client(self, seconds: float) -> AsyncClient:
-        return AsyncClient(self._url, timeout=seconds, follow_redirects=False, trust_env=False)
+        return AsyncClient(self._url, timeout=seconds, follow_redirects=False, trust_env=False, verify=self._trusted)
 
     def _ask(self, question: Coroutine[Any, Any, str], seconds: float) -> str:
         """Run one exchange with Ollama in at most `seconds` in all; what goes wrong becomes one of our errors.

@@ -21,6 +21,7 @@ from shared.memorability.explanation import (
 from shared.memorability.states import FaceStates, Word
 from shared.memorability.weights import load_into
 
+MOST_LOGIT = 60.0
 MEMBER_PREFIX = "members."  # of the heads' tensors in a bundle's weights
 
 
@@ -133,7 +134,8 @@ def weights_of(face: FaceStates) -> Tensor:
 
 def sigmoid(logit: float) -> float:
     """0..1; the target was the logit of a rating's share of its scale, so this is that share again."""
-    return 1 / (1 + exp(-logit))
+    # What a bundle of strangers may say beyond that is as good as 0 or 1, and too small for a `real` of the database.
+    return 1 / (1 + exp(-min(max(logit, -MOST_LOGIT), MOST_LOGIT)))
 
 
 def half_width(spread: float, interval: dict[str, Any]) -> float:

@@ -12,15 +12,19 @@ from shared.jobs.wake import Notices, wake
 LONG = 20.0
 
 
+def waited(notices: Notices, seconds: float) -> float:
+    began = time.monotonic()
+    notices.wait(seconds)
+    return time.monotonic() - began
+
+
 def test_a_commit_wakes_and_a_rollback_does_not(database: Engine) -> None:
     notices = Notices(database)
     notices.wait(0.05)  # it listens from now on
     with database.connect() as connection:
         wake(connection)
         connection.rollback()
-    began = time.monotonic()
-    notices.wait(0.3)
-    assert time.monotonic() - began >= 0.25
+    assert waited(notices, 0.3) >= 0.25
 
     def work() -> None:
         time.sleep(0.1)
@@ -28,9 +32,7 @@ def test_a_commit_wakes_and_a_rollback_does_not(database: Engine) -> None:
             wake(connection)
 
     threading.Thread(target=work).start()
-    began = time.monotonic()
-    notices.wait(LONG)
-    assert time.monotonic() - began < LONG / 2
+    assert waited(notices, LONG) < LONG / 2
 
 
 def test_what_came_between_two_waits_is_not_missed(database: Engine) -> None:
@@ -38,9 +40,7 @@ def test_what_came_between_two_waits_is_not_missed(database: Engine) -> None:
     notices.wait(0.05)
     with database.begin() as connection:
         wake(connection)
-    began = time.monotonic()
-    notices.wait(LONG)
-    assert time.monotonic() - began < LONG / 2
+    assert waited(notices, LONG) < LONG / 2
 
 
 def test_a_broken_connection_is_replaced(database: Engine) -> None:
@@ -53,6 +53,4 @@ def test_a_broken_connection_is_replaced(database: Engine) -> None:
     notices.wait(0.05)
     with database.begin() as connection:
         wake(connection)
-    began = time.monotonic()
-    notices.wait(LONG)
-    assert time.monotonic() - began < LONG / 2
+    assert waited(notices, LONG) < LONG / 2

@@ -18,7 +18,7 @@ from shared.memorability.scorer import Scorer
 from tests.photographs import ASTRONAUT, HOPPER
 
 LIGHTS = (0.6, 0.8, 1, 1.2)
-DRIFT = 0.005  # of a score, as docs/model.md and the bundle's page state it
+DRIFT = 0.005  # of a score; `python -m benchmarks.networks` finds less than a fifth of it
 
 
 def test_auto_takes_what_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
