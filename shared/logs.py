@@ -11,6 +11,9 @@ from shared.settings import Settings
 # is not to outlive its job in a log.
 TOO_OPEN = ("httpx", "httpcore", "botocore", "s3transfer", "urllib3")
 
+# These tell twice what `batch_done` tells better.
+TOO_TALKATIVE = ("celery.worker.strategy", "celery.app.trace")
+
 
 def configure(settings: Settings) -> None:
     """Send structlog's and every library's logs to stderr, as text for people or as JSON for machines."""
@@ -39,7 +42,7 @@ def configure(settings: Settings) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(settings.log_level.upper())
-    for library in TOO_OPEN:
+    for library in (*TOO_OPEN, *TOO_TALKATIVE):
         logging.getLogger(library).setLevel(max(root.level, logging.WARNING))
     structlog.configure(
         processors=[*before, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

@@ -5,6 +5,9 @@ import ssl
 from collections.abc import Coroutine
 from contextlib import aclosing
 from hashlib import sha256
+from math import inf
+from threading import Lock
+from time import monotonic
 from typing import Any, Self
 
 import httpx
@@ -21,7 +24,7 @@ MAX_ERROR = 200  # characters kept of what a server says about its own failure
 
 
 class OllamaCaptioner:
-    """Writes captions with one model and one prompt. It keeps no connection, so threads and processes may share it."""
+    """Writes captions with one model and one prompt. It keeps no connection, so threads may share it."""
 
     def __init__(self, url: str, model: str, prompt: str, seconds: float, max_tokens: int) -> None:
         """`seconds` bounds one caption, from connecting to the last word; `max_tokens` bounds its length."""
@@ -32,6 +35,9 @@ class OllamaCaptioner:
         # Made once: each client of httpx would read all certificates of the machine anew, for every question.
         self._trusted = ssl.create_default_context()
         self._options = {"temperature": 0, "seed": SEED, "num_predict": max_tokens}
+        self._asking = Lock()
+        self._asked_at = -inf
+        self._known_digest = ""
         self.prompt_version = sha256(prompt.encode()).hexdigest()[:12]
 
     @classmethod
@@ -57,13 +63,17 @@ class OllamaCaptioner:
         """The digest of the model as Ollama has it. Raises CaptionerUnavailable, also if Ollama does not have it."""
         return self._ask(self._digest(), QUESTION_SECONDS)
 
-    def identity(self) -> dict[str, str]:
-        """What goes with every caption, so that it can be written again. Raises CaptionerUnavailable."""
+    def identity(self, since: float = inf) -> dict[str, str]:
+        """What goes with every caption, so that it can be written again. Raises CaptionerUnavailable, CaptionFailed.
+
+        since: a time of `monotonic`; Ollama is asked which model it has, unless it was after that. So of many captions
+        that were written side by side one asks for all.
+        """
         options = ", ".join(f"{name} {value}" for name, value in self._options.items())
         return {
             "name": "ollama",
             "model": self._model,
-            "digest": self.model_digest(),
+            "digest": self._digest_since(since),
             "prompt": self.prompt_version,
             "options": options,
         }
@@ -75,6 +85,14 @@ class OllamaCaptioner:
         CaptionRefused (the model will not, or cannot).
         """
         return caption_from(self._ask(self._answer(crop_jpeg), self._seconds))
+
+    def _digest_since(self, since: float) -> str:
+        with self._asking:
+            if self._asked_at < since:
+                now = monotonic()
+                self._known_digest = self.model_digest()
+                self._asked_at = now
+            return self._known_digest
 
     async def _digest(self) -> str:
         async with self._client(QUESTION_SECONDS) as client:

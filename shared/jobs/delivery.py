@@ -102,7 +102,7 @@ def admit(connection: Connection, job_id: UUID, stage: Stage, limit: int, lease_
 
 def claim(connection: Connection, batch: Batch, token: UUID, lease_seconds: float) -> list[ClaimedImage]:
     """Take what is still to be taken of a batch. A stale, late or repeated message gets an empty list."""
-    moved = move(
+    claimed = move(
         connection,
         """
         update images set state = 'running', lease_token = :token, attempt = attempt + 1,
@@ -112,16 +112,14 @@ def claim(connection: Connection, batch: Batch, token: UUID, lease_seconds: floa
             order by id for update)
         and batch_id = :batch and stage = :stage and state = 'dispatched'
         """,
+        columns="new.name, new.source_url, new.original_key, new.attempt",
+        told="select moved.*, captioner, bundle, priority from moved join jobs on jobs.id = job_id order by moved.id",
         token=token,
         ids=list(batch.image_ids),
         batch=batch.id,
         stage=batch.stage,
         lease=lease_seconds,
     )
-    if not moved:
-        return []
-    query = text("select captioner, bundle, priority from jobs where id = :job")
-    job = connection.execute(query, {"job": moved[0].job_id}).one()
     return [
         ClaimedImage(
             row.id,
@@ -130,11 +128,11 @@ def claim(connection: Connection, batch: Batch, token: UUID, lease_seconds: floa
             row.source_url,
             row.original_key,
             row.attempt,
-            job.captioner,
-            job.bundle,
-            Priority(job.priority),
+            row.captioner,
+            row.bundle,
+            Priority(row.priority),
         )
-        for row in moved
+        for row in claimed
     ]
 
 
@@ -160,16 +158,16 @@ def hold_job(connection: Connection, job_id: UUID) -> JobState | None:
     return None if state is None else JobState(state)
 
 
-def held(connection: Connection, image_ids: Sequence[int], token: UUID) -> set[int]:
-    """Those that `token` still holds, locked until the transaction ends: only their outputs may be written."""
-    rows = connection.execute(
-        text("""
-            select id from images where id = any(:ids) and lease_token = :token and state = 'running'
-            order by id for update
-        """),
-        {"ids": list(image_ids), "token": token},
-    )
-    return set(rows.scalars())
+def held(
+    connection: Connection, job_id: UUID, image_ids: Sequence[int], token: UUID
+) -> tuple[JobState, set[int]] | None:
+    """`hold_job`, and of its images those that `token` still holds, locked as well: only their outputs may be written.
+
+    None if the job is not there any more.
+    """
+    # The images are looked for when the job has been found, so after its lock.
+    row = connection.execute(_HELD, {"job": job_id, "ids": list(image_ids), "token": token}).one_or_none()
+    return None if row is None else (JobState(row.state), set(row.held))
 
 
 def conclude(connection: Connection, token: UUID, verdicts: Sequence[Verdict], lease_seconds: float) -> list[Batch]:
@@ -191,6 +189,9 @@ def conclude(connection: Connection, token: UUID, verdicts: Sequence[Verdict], l
             as verdict (id, stage, state, reason, detail, batch_id, delay, counted)
         where images.id = verdict.id and images.state = 'running' and images.lease_token = :token
         """,
+        columns="new.batch_id",
+        also=pace.RECORDED,
+        slot=pace.SLOT_SECONDS,
         token=token,
         lease=lease_seconds,
         final=[str(state) for state in FINAL],
@@ -203,15 +204,19 @@ def conclude(connection: Connection, token: UUID, verdicts: Sequence[Verdict], l
         delays=[float(verdict.delay) for verdict in verdicts],
         counted=[verdict.counted for verdict in verdicts],
     )
-    left = [row for row in moved if row.stage != row.from_stage or row.state in FINAL]
-    if left:
-        ended = sum(row.state in FINAL for row in left)
-        pace.record(connection, left[0].job_id, Stage(left[0].from_stage), len(left), ended)
     going_on: dict[tuple[Stage, UUID], list[int]] = {}
     for row in moved:
         if row.state == ImageState.DISPATCHED:
             going_on.setdefault((Stage(row.stage), row.batch_id), []).append(row.id)
     return [Batch(stage, batch_id, tuple(ids)) for (stage, batch_id), ids in going_on.items()]
+
+
+_HELD = text("""
+select state, array(
+    select id from images where id = any(:ids) and lease_token = :token and state = 'running' order by id for update
+) as held
+from (select state from jobs where id = :job for no key update) as job
+""")
 
 
 def record_attempts(connection: Connection, failures: Iterable[tuple[int, Stage, int, str, str | None]]) -> None:

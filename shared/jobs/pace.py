@@ -14,6 +14,16 @@ from sqlalchemy.orm import Session
 from shared.jobs.states import Stage
 
 SLOT_SECONDS = 10
+# Part of the statement that moves images (`moves.move`), with their job locked: counts those that left their stage, and
+# of them those that came to their end.
+RECORDED = """, recorded as (
+    insert into paces (job_id, stage, slot, passed, ended)
+    select job_id, from_stage, date_bin(make_interval(secs => :slot), now(), timestamptz 'epoch'),
+        count(*), count(*) filter (where state = any(:final))
+    from moved where stage <> from_stage or state = any(:final) group by job_id, from_stage
+    on conflict (job_id, stage, slot) do update
+    set passed = paces.passed + excluded.passed, ended = paces.ended + excluded.ended
+)"""
 # What a job did lately is what it did since then.
 LATELY_SECONDS = 300
 # What the service can do is the most that it did in any slot since then.
@@ -29,11 +39,6 @@ class Pace:
 
     passed: dict[Stage, float]
     ended: float
-
-
-def record(connection: Connection, job_id: UUID, stage: Stage, passed: int, ended: int) -> None:
-    """Count images that left a stage, `ended` of them because they came to their end. Call it with the job locked."""
-    connection.execute(text(_RECORD), {"job": job_id, "stage": stage, "passed": passed, "ended": ended, **_SLOT})
 
 
 def of_jobs(session: Session, job_ids: Sequence[UUID]) -> dict[UUID, Pace]:
@@ -76,13 +81,6 @@ def _pace(by_stage: dict[Stage, tuple[float, float]]) -> Pace:
 
 
 _SLOT = {"slot": SLOT_SECONDS}
-
-_RECORD = """
-insert into paces (job_id, stage, slot, passed, ended)
-values (:job, :stage, date_bin(make_interval(secs => :slot), now(), timestamptz 'epoch'), :passed, :ended)
-on conflict (job_id, stage, slot) do update
-set passed = paces.passed + excluded.passed, ended = paces.ended + excluded.ended
-"""
 
 # Since a job did its first work of that time: one that was paused, or waited for its turn, was not slow.
 _OF_JOBS = """

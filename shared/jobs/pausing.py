@@ -24,7 +24,9 @@ def pause_job(connection: Connection, job_id: UUID) -> bool:
             """
             update images set state = 'ready', batch_id = null, lease_expires_at = null
             where id in (
-                select id from images where job_id = :job and state = 'dispatched' for update skip locked)
+                select id from images
+                where job_id = :job and state = 'dispatched' and lease_expires_at is not null
+                for update skip locked)
             and state = 'dispatched'
             """,
             job=job_id,

@@ -50,7 +50,6 @@ class ImageState(StrEnum):
 
 
 FINAL = frozenset({ImageState.SUCCEEDED, ImageState.SKIPPED, ImageState.FAILED, ImageState.CANCELLED})
-IN_FLIGHT = frozenset({ImageState.DISPATCHED, ImageState.RUNNING})
 
 IMAGE_MOVES: dict[ImageState, frozenset[ImageState]] = {
     ImageState.READY: frozenset({ImageState.DISPATCHED, ImageState.FAILED, ImageState.CANCELLED}),

@@ -40,18 +40,14 @@ def originals(connection: Connection, job_id: UUID, stored: Sequence[StoredOrigi
     )
 
 
-def derived(connection: Connection, job_id: UUID, sizes: dict[int, int]) -> None:
-    """Write how many bytes the photo and the crops of images have, by image id."""
+def count_derived(connection: Connection, job_id: UUID, sizes: dict[int, int]) -> None:
+    """Count how many bytes the photo and the crops of images have, by image id, before they are written there."""
     if not sizes:
         return
     before: int = connection.execute(
         text("select coalesce(sum(derived_bytes), 0) from images where id = any(:ids)"), {"ids": list(sizes)}
     ).scalar_one()
     _count(connection, job_id, sum(sizes.values()) - before)
-    connection.execute(
-        text("update images set derived_bytes = :size where id = :image"),
-        [{"image": image_id, "size": size} for image_id, size in sorted(sizes.items())],
-    )
 
 
 def _count(connection: Connection, job_id: UUID, more: int) -> None:

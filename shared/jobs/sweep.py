@@ -64,6 +64,7 @@ def take_back_lost(connection: Connection, max_attempts: int) -> int:
             select id from images where state = 'running' and lease_expires_at < now() for update skip locked)
         and state = 'running'
         """,
+        columns="new.attempt",
         max=max_attempts,
     )
     record_attempts(

@@ -47,9 +47,8 @@ def build(broker_url: str) -> Celery:
         # A sender gives up soon; the dispatcher sends again when the lease runs out.
         task_publish_retry=True,
         task_publish_retry_policy={"max_retries": 2, "interval_start": 0.1, "interval_max": 0.5},
-        # Flower sees what workers do.
+        # Flower sees what workers do. What was sent and waits, the queues themselves tell it.
         worker_send_task_events=True,
-        task_send_sent_event=True,
         worker_hijack_root_logger=False,
         task_queues=[Queue(name) for name in QUEUES],
         task_create_missing_queues=False,

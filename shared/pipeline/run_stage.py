@@ -95,7 +95,8 @@ def run_stage(connections: Connections, batch: Batch, work: Work, save: Save) ->
     """
     settings = connections.settings
     token = uuid4()
-    with connections.database.begin() as connection:
+    # One statement, which is its own transaction.
+    with connections.database.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         images = delivery.claim(connection, batch, token, settings.run_lease_seconds)
     if not images:
         log.info("nothing_to_claim", stage=batch.stage, batch=str(batch.id))
@@ -188,10 +189,11 @@ def _write(connections: Connections, stage: Stage, token: UUID, outcomes: list[O
     """Outputs, states, counters and failed attempts in one transaction, for the images that are still held."""
     settings = connections.settings
     with connections.database.begin() as connection:
-        job = delivery.hold_job(connection, outcomes[0].image.job_id)
-        if job is None:
+        ids = [outcome.image.id for outcome in outcomes]
+        found = delivery.held(connection, outcomes[0].image.job_id, ids, token)
+        if found is None:
             raise _JobDeleted
-        held = delivery.held(connection, [outcome.image.id for outcome in outcomes], token)
+        job, held = found
         mine = [outcome for outcome in outcomes if outcome.image.id in held]
         if len(mine) < len(outcomes):
             log.warning("fenced", images=len(outcomes) - len(mine))

@@ -325,7 +325,7 @@ def test_old_paces_are_not_counted_and_are_forgotten(
 ) -> None:
     job = new_job(images=1)
     with database.begin() as connection:
-        pace.record(connection, job, Stage.SCORING, 5, 5)
+        connection.execute(text("insert into paces values (:job, 'scoring', now(), 5, 5)"), {"job": job})
         connection.execute(text("update paces set slot = slot - interval '10 minutes'"))
     with Session(database) as session:
         assert pace.of_jobs(session, [job]) == {}

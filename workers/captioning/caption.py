@@ -97,8 +97,9 @@ class Captioners:
 
     def _answered(self, portrait: Portrait) -> Caption:
         with self._gate.passed():
+            began = monotonic()
             answer = self._ollama.caption(portrait.jpeg)
-        return Caption(answer, self._ollama.identity())
+        return Caption(answer, self._ollama.identity(since=began))
 
     def _described(self, portrait: Portrait) -> Caption:
         with self._describing:  # it computes: several at once would only take the cores of other processes

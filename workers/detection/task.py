@@ -9,7 +9,7 @@ from threading import Lock
 from uuid import UUID
 
 import structlog
-from sqlalchemy import Connection, delete, insert, update
+from sqlalchemy import Connection, bindparam, delete, insert, update
 from sqlalchemy.orm import Session
 
 from shared.compute import Compute, use_threads
@@ -122,22 +122,23 @@ def _save(connection: Connection, outcomes: list[Saved], looked_for_with: str) -
     for outcome in outcomes:
         sizes[outcome.image.job_id][outcome.image.id] = outcome.output.derived_bytes
     for job_id, of_images in sizes.items():
-        stored.derived(connection, job_id, of_images)
-    faces = []
-    for outcome in outcomes:
-        image, looked = outcome.image, outcome.output
-        connection.execute(
-            update(Image)
-            .where(Image.id == image.id)
-            .values(
-                width=looked.width,
-                height=looked.height,
-                photo_key=looked.photo_key,
-                detector=looked_for_with,
-                reused_from=looked.reused_from,
-            )
-        )
-        faces += [{"image_id": image.id, "job_id": image.job_id, **row} for row in looked.faces]
+        stored.count_derived(connection, job_id, of_images)
+    looked = {outcome.image.id: outcome.output for outcome in outcomes}
+    written = ("width", "height", "photo_key", "derived_bytes", "reused_from")
+    connection.execute(
+        update(Image)
+        .where(Image.id == bindparam("image"))
+        .values(detector=looked_for_with, **{column: bindparam(f"its_{column}") for column in written}),
+        [
+            {"image": image_id, **{f"its_{column}": getattr(of_image, column) for column in written}}
+            for image_id, of_image in looked.items()
+        ],
+    )
+    faces = [
+        {"image_id": outcome.image.id, "job_id": outcome.image.job_id, **row}
+        for outcome in outcomes
+        for row in outcome.output.faces
+    ]
     connection.execute(delete(Face).where(Face.image_id.in_([outcome.image.id for outcome in outcomes])))
     if faces:
         connection.execute(insert(Face), faces)

@@ -15,7 +15,7 @@ from shared.errors import TransientError
 from shared.jobs.wake import Notices
 from shared.pipeline.connections import Connections
 from shared.settings import settings
-from workers.dispatcher.dispatch import tick
+from workers.dispatcher.dispatch import sweep, tick
 from workers.dispatcher.erase import erase
 from workers.dispatcher.expired_uploads import remove_strays, remove_uploads
 from workers.dispatcher.expiry import forget_answers, forget_paces
@@ -60,6 +60,7 @@ def main() -> None:
         threading.Thread(target=repeat, args=(seldom, SELDOM_SECONDS, stop), daemon=True).start()
     threading.Thread(target=repeat, args=(webhooks.forget, FORGET_SECONDS, stop), daemon=True).start()
     for one_round, pause in (
+        (sweep, configured.tick_seconds),
         (remove_uploads, SELDOM_SECONDS),
         (remove_strays, STRAYS_SECONDS),
         (forget_answers, FORGET_SECONDS),

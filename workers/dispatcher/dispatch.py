@@ -8,7 +8,7 @@ from sqlalchemy import Connection, text
 
 from shared.jobs import closing, delivery
 from shared.jobs.delivery import Batch
-from shared.jobs.states import IN_FLIGHT, Priority, Stage
+from shared.jobs.states import Priority, Stage
 from shared.jobs.sweep import take_back_lost, take_back_undelivered
 from shared.pipeline.connections import Connections
 from shared.pipeline.messages import send
@@ -38,14 +38,13 @@ class OpenJob:
 
 def tick(connections: Connections) -> int:
     """One round. Returns how many images were let in: while that is not 0 there may be more to do at once."""
-    sweep(connections)
     admitted = let_in(connections)
     finish(connections)
     return admitted
 
 
-def sweep(connections: Connections) -> None:
-    """Take back images whose message or worker was lost."""
+def sweep(connections: Connections) -> int:
+    """Take back images whose message or worker was lost. Returns how many."""
     # Each by itself: one transaction for both would touch counters in another order than workers that save.
     with connections.database.begin() as connection:
         undelivered = take_back_undelivered(connection)
@@ -53,6 +52,7 @@ def sweep(connections: Connections) -> None:
         lost = take_back_lost(connection, connections.settings.max_attempts)
     if undelivered or lost:
         log.warning("taken_back", undelivered=undelivered, worker_lost=lost)
+    return undelivered + lost
 
 
 def let_in(connections: Connections) -> int:
@@ -104,7 +104,7 @@ def open_jobs(connection: Connection, window: int) -> list[OpenJob]:
         text("""
             with counted as (
                 select jobs.id, jobs.tenant, jobs.priority, jobs.created_at,
-                    :window - coalesce(sum(images) filter (where job_counts.state = any(:in_flight)), 0) as room,
+                    :window - coalesce(sum(images) filter (where job_counts.state = 'dispatched'), 0) as room,
                     json_object_agg(stage, images) filter (where job_counts.state = 'ready' and images > 0) as waiting
                 from jobs join job_counts on job_counts.job_id = jobs.id
                 where jobs.state = 'running'
@@ -118,7 +118,6 @@ def open_jobs(connection: Connection, window: int) -> list[OpenJob]:
         """),
         {
             "window": window,
-            "in_flight": [str(state) for state in IN_FLIGHT],
             "first": Priority.INTERACTIVE,
             "limit": JOBS_A_ROUND,
         },

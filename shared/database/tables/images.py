@@ -75,7 +75,7 @@ class Image(Table):
     lease_token: Mapped[UUID | None]
     """The delivery that may write it. A crash leaves it behind, until the sweeper takes the image back."""
     lease_expires_at: Mapped[datetime | None]
-    """While dispatched: when the message counts as lost. While running: when its worker does."""
+    """While dispatched: when the message counts as lost. While running: when its worker does. Else NULL."""
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     finished_at: Mapped[datetime | None]
 
@@ -86,11 +86,9 @@ class Image(Table):
         Index("ix_images_ready", "job_id", "stage", "id", postgresql_where=text("state = 'ready'")),
         Index("ix_images_held_up", "job_id", postgresql_where=text("state = 'ready' and reason is not null")),
         Index("ix_images_content", "content_digest", postgresql_where=text("content_digest is not null")),
-        Index(
-            "ix_images_leased",
-            "lease_expires_at",
-            postgresql_where=text("state in ('dispatched', 'running')"),
-        ),
+        # Not by state: searches for a batch's images would be planned through this index, which is always full of what
+        # it held a moment ago.
+        Index("ix_images_leased", "lease_expires_at", postgresql_where=text("lease_expires_at is not null")),
     )
 
 
