@@ -27,11 +27,14 @@ def complete_jobs(connection: Connection) -> list[UUID]:
         text(f"select id from jobs where {_DONE} order by id for no key update skip locked"),  # noqa: S608
         values,
     )
+    done = list(locked.scalars())
+    if not done:
+        return []
     completed = connection.execute(
         text(f"""
             update jobs set state = 'completed', {_END} where id = any(:ids) and {_DONE} returning id, tenant
         """),  # noqa: S608
-        {**values, "ids": list(locked.scalars())},
+        {**values, "ids": done},
     ).all()
     for job in completed:
         emit(connection, job.tenant, EventType.COMPLETED, job.id)

@@ -28,7 +28,7 @@ from workers.dispatcher.webhooks import Webhooks
 
 log = structlog.get_logger()
 
-# Nobody waits for tidying, or for lost messages to be noticed within less.
+# Nobody waits for tidying, or for lost messages and workers to be noticed within less.
 SELDOM_SECONDS = 1.0
 # Nor for objects that came after their upload had gone; finding them lists all uploads.
 STRAYS_SECONDS = 3600.0
@@ -60,7 +60,7 @@ def main() -> None:
         threading.Thread(target=repeat, args=(seldom, SELDOM_SECONDS, stop), daemon=True).start()
     threading.Thread(target=repeat, args=(webhooks.forget, FORGET_SECONDS, stop), daemon=True).start()
     for one_round, pause in (
-        (sweep, configured.tick_seconds),
+        (sweep, SELDOM_SECONDS),
         (remove_uploads, SELDOM_SECONDS),
         (remove_strays, STRAYS_SECONDS),
         (forget_answers, FORGET_SECONDS),

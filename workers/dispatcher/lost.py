@@ -4,10 +4,10 @@ A lease has to outlast the longest queue. But where images wait for a message an
 the message is gone: with a killed worker, a restarted Redis, or a send that failed.
 """
 
-from itertools import product
 from time import monotonic
 
 import structlog
+from sqlalchemy import Connection, text
 
 from shared.jobs.states import Priority, Stage
 from shared.jobs.sweep import take_back_unrung
@@ -27,7 +27,10 @@ class LostMessages:
         """Put images back whose message is gone. Returns how many. Raises BrokerUnavailable."""
         patience = connections.settings.lost_message_seconds
         taken_back = 0
-        for stage, priority in product(Stage, Priority):
+        with connections.database.connect() as connection:
+            expected = _expected(connection)
+        self._empty_since = {queue: since for queue, since in self._empty_since.items() if queue in expected}
+        for stage, priority in expected:
             if waiting_messages(connections.celery, stage, priority):
                 self._empty_since.pop((stage, priority), None)
             elif monotonic() - self._empty_since.setdefault((stage, priority), monotonic()) >= patience:
@@ -37,3 +40,14 @@ class LostMessages:
         if taken_back:
             log.warning("messages_lost", images=taken_back)
         return taken_back
+
+
+def _expected(connection: Connection) -> set[tuple[Stage, Priority]]:
+    """The queues that should hold messages, because images wait for them."""
+    rows = connection.execute(
+        text("""
+            select distinct stage, priority from job_counts join jobs on jobs.id = job_id
+            where jobs.state in ('running', 'paused') and job_counts.state = 'dispatched' and images > 0
+        """)
+    )
+    return {(Stage(row.stage), Priority(row.priority)) for row in rows}
