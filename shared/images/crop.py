@@ -27,7 +27,7 @@ def crop_face(pixels: np.ndarray, box: Box, *, margin: float, size: int = CROP_S
     left, top, right, bottom = box
     if not (np.isfinite(box).all() and right > left and bottom > top):
         raise ValueError(f"not a box: {box}")
-    side = max(1, round(max(right - left, bottom - top) * (1 + 2 * margin)))
+    side = crop_side(box, margin=margin)
     left, top = round((left + right - side) / 2), round((top + bottom - side) / 2)
     height, width = pixels.shape[:2]
     if min(top, left) >= 0 and top + side <= height and left + side <= width:
@@ -38,6 +38,12 @@ def crop_face(pixels: np.ndarray, box: Box, *, margin: float, size: int = CROP_S
         square = pixels[rows[:, None], columns]
     scaled = Image.fromarray(square).resize((size, size), Image.Resampling.BICUBIC, reducing_gap=3.0)
     return Crop(np.array(scaled), (float(left), float(top), float(left + side), float(top + side)))
+
+
+def crop_side(box: Box, *, margin: float) -> int:
+    """How many pixels the square around a face is wide and high."""
+    left, top, right, bottom = box
+    return max(1, round(max(right - left, bottom - top) * (1 + 2 * margin)))
 
 
 def to_crop(points: np.ndarray, crop_box: Box, size: int = CROP_SIZE) -> np.ndarray:

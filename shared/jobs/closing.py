@@ -27,7 +27,7 @@ def complete_jobs(connection: Connection) -> list[UUID]:
         text(f"select id from jobs where {_DONE} order by id for no key update skip locked"),  # noqa: S608
         values,
     )
-    done = list(locked.scalars())
+    done: list[UUID] = list(locked.scalars())
     if not done:
         return []
     completed = connection.execute(

@@ -255,3 +255,13 @@ def test_encode_jpeg() -> None:
     assert_upright(decode(content, max_pixels=PLENTY).pixels)
     assert b"Exif" not in content
     assert len(encode_jpeg(pixels, quality=30)) < len(content)
+
+
+@pytest.mark.parametrize(
+    ("kind", "reduced", "shape"), [("JPEG", 2, (500, 200)), ("JPEG", 8, (125, 50)), ("PNG", 4, (1000, 400))]
+)
+def test_reduced(kind: str, reduced: int, shape: tuple[int, int]) -> None:
+    decoded = decode(saved(corners(400, 1000), kind), max_pixels=PLENTY, reduced=reduced)
+    assert decoded.pixels.shape[:2] == shape
+    assert (decoded.width, decoded.height, decoded.scale) == (400, 1000, shape[1] / 400)
+    assert_upright(decoded.pixels, tolerance=40)

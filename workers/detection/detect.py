@@ -10,12 +10,14 @@ from shared.compute import Compute
 from shared.errors import PermanentError
 from shared.faces.finder import FaceFinder, FoundFace
 from shared.images import quality
-from shared.images.crop import Box, crop_face, to_crop
+from shared.images.crop import CROP_SIZE, Box, Crop, crop_face, crop_side, to_crop
 from shared.images.decode import Decoded, decode, encode_jpeg
 from shared.settings import Settings
 
 # Goes into `detector`; raise it when the same file would give another photo, other faces, crops or flags.
-DETECTOR_VERSION = "1"
+DETECTOR_VERSION = "2"
+# Crops are cut from so many times the pixels that they get, or from all that there are.
+CROP_PIXELS_SPARE = 2
 # JPEG at 95 leaves the crop's pixels within a grey level or two of what was cut.
 CROP_QUALITY = 95
 
@@ -72,21 +74,27 @@ def _decoded(content: bytes, settings: Settings) -> Decoded | PermanentError:
 def _photograph(content: bytes, small: Decoded, faces: list[FoundFace], settings: Settings) -> Photograph:
     kept = faces[: settings.detection_max_faces]
     full = small
-    if kept and small.scale < 1:  # Crops are cut from every pixel there is.
-        full = decode(content, max_pixels=settings.max_pixels)
+    if kept and small.scale < 1:
+        full = decode(content, max_pixels=settings.max_pixels, reduced=_reduced(kept, small.scale, settings))
     return Photograph(
         small.width,
         small.height,
         encode_jpeg(small.pixels),
-        [_cropped(full.pixels, face, small.scale, settings) for face in kept],
+        [_cropped(full, face, small.scale, settings) for face in kept],
     )
 
 
-def _cropped(pixels: np.ndarray, face: FoundFace, scale: float, settings: Settings) -> CroppedFace:
-    left, top, right, bottom = (edge / scale for edge in face.box)
-    box = (left, top, right, bottom)
-    crop = crop_face(pixels, box, margin=settings.crop_margin)
-    landmarks = face.landmarks / scale
+def _reduced(faces: list[FoundFace], scale: float, settings: Settings) -> int:
+    """At which part of its size a photograph has pixels enough for the crops of its faces."""
+    smallest = min(crop_side(face.box, margin=settings.crop_margin) for face in faces) / scale
+    return next((part for part in (8, 4, 2) if smallest / part >= CROP_PIXELS_SPARE * CROP_SIZE), 1)
+
+
+def _cropped(full: Decoded, face: FoundFace, scale: float, settings: Settings) -> CroppedFace:
+    box, landmarks = _scaled(face.box, 1 / scale), face.landmarks / scale
+    crop = crop_face(full.pixels, _scaled(box, full.scale), margin=settings.crop_margin)
+    crop = Crop(crop.pixels, _scaled(crop.box, 1 / full.scale))
+    left, top, right, bottom = box
     return CroppedFace(
         box,
         crop.box,
@@ -95,3 +103,8 @@ def _cropped(pixels: np.ndarray, face: FoundFace, scale: float, settings: Settin
         quality.flags(crop.pixels, min(right - left, bottom - top), to_crop(landmarks, crop.box)),
         encode_jpeg(crop.pixels, CROP_QUALITY),
     )
+
+
+def _scaled(box: Box, by: float) -> Box:
+    left, top, right, bottom = box
+    return left * by, top * by, right * by, bottom * by
