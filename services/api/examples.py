@@ -9,7 +9,7 @@ from typing import Any
 
 JOB = "8f14e45f-ceea-467f-a9f3-2c1d0f1c9a57"
 OTHER = "0d3c2f4e-5b0a-4c53-9d4e-1f6f0f6f2a11"
-DIGEST = "6b0dbf8fe64a799cec844025271bc584384905eb824449b1fcfc8e183e9264ce"
+DIGEST = "3c884eba6092d70fb58b0088e180358014d88ade3cab43fa7d313148c8822cb2"
 CAPTION = "A woman with a broad smile."
 BY_FORMAT: dict[str, Any] = {
     "uuid": JOB,
