@@ -10,6 +10,7 @@ import subprocess
 import sys
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 from benchmarks.measure import Row, answer
 from services.local.system import KEEP_BUFFERS
@@ -28,24 +29,34 @@ def main() -> None:
     asked = parser.parse_args()
     lines: list[str] = []
     machines: set[str] = set()
+    failed = []
     for name in asked.names or ALL:
-        for found in run(name, quick=asked.quick):
-            machines.add(
-                f"{found.pop('machine')}; " + ", ".join(f"{of} {v}" for of, v in found.pop("versions").items())
-            )
+        rows = run(name, quick=asked.quick)
+        if rows is None:
+            failed.append(name)
+            lines.append(f"| {name} | | | it came to no end | |")
+        for found in rows or ():
+            versions = ", ".join(f"{of} {number}" for of, number in found.pop("versions").items())
+            machines.add(f"{found.pop('machine')}; {versions}")
             found.pop("met")
             lines.append(line(Row(**found)))
             print(lines[-1], flush=True)
     table = f"{date.today():%Y-%m-%d}. " + " / ".join(sorted(machines)) + f"\n\n{HEADING}" + "\n".join(lines) + "\n"
     if not asked.names and not asked.quick:
         write(table)
+    if failed:
+        sys.exit(f"Came to no end, for reasons told above: {', '.join(failed)}")
 
 
-def run(name: str, quick: bool) -> list[dict[str, object]]:
-    """The rows of one benchmark, which runs in a process of its own, with memory kept as the workers keep it."""
+def run(name: str, quick: bool) -> list[dict[str, Any]] | None:
+    """The rows of one benchmark, which runs in a process of its own, with memory kept as the workers keep it. None if
+    it failed.
+    """
     argv = [sys.executable, "-m", f"benchmarks.{name}", "--json", *(["--quick"] if quick else [])]
     print(f"-- {name}", file=sys.stderr, flush=True)
-    done = subprocess.run(argv, stdout=subprocess.PIPE, text=True, env={**os.environ, **KEEP_BUFFERS}, check=True)
+    done = subprocess.run(argv, stdout=subprocess.PIPE, text=True, env={**os.environ, **KEEP_BUFFERS}, check=False)
+    if done.returncode:
+        return None
     return [json.loads(each) for each in done.stdout.splitlines() if each.startswith("{")]
 
 

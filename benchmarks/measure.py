@@ -14,6 +14,9 @@ from pathlib import Path
 from statistics import median
 from time import perf_counter
 
+# Of a processor: wide registers, and what multiplies bfloat16.
+EXTENSIONS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
+
 
 @dataclass(frozen=True)
 class Ratio:
@@ -113,13 +116,14 @@ def answer(row: Row) -> str:
 
 
 def machine() -> str:
-    """The processor, and how many cores this process may use."""
-    model = platform.processor() or platform.machine()
-    for line in Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else ():
-        if line.startswith("model name"):
-            model = line.partition(":")[2].strip()
-            break
-    return f"{model}, {len(os.sched_getaffinity(0))} cores, Python {platform.python_version()}"
+    """The processor, what of it matters for networks, and how many cores this process may use."""
+    place = Path("/proc/cpuinfo")
+    lines = [line.partition(":") for line in place.read_text().splitlines()] if place.exists() else []
+    said = {name.strip(): value.strip() for name, _, value in lines}
+    model = said.get("model name") or platform.processor() or platform.machine()
+    extensions = [name for name in EXTENSIONS if name in said.get("flags", "").split()]
+    with_them = f" ({', '.join(extensions)})" if extensions else ""
+    return f"{model}{with_them}, {len(os.sched_getaffinity(0))} cores, Python {platform.python_version()}"
 
 
 def versions(packages: Sequence[str]) -> dict[str, str]:
