@@ -3,6 +3,8 @@
 import base64
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from time import monotonic
 
 import pytest
 
@@ -68,6 +70,17 @@ def test_identity(server: OllamaServer) -> None:
     }
     assert captioner(server.url, prompt="Another.").prompt_version != asked.prompt_version
     assert captioner(server.url).prompt_version == asked.prompt_version
+
+
+def test_one_question_tells_who_wrote_all_that_was_begun_before_it(server: OllamaServer) -> None:
+    asked, began = captioner(server.url), monotonic()
+    with ThreadPoolExecutor(8) as threads:
+        told = list(threads.map(lambda _: asked.identity(since=began), range(8)))
+    assert all(one == told[0] for one in told)
+    assert server.counts["/api/tags"] == 1
+    asked.identity(since=monotonic())
+    asked.identity()
+    assert server.counts["/api/tags"] == 3
 
 
 @pytest.mark.parametrize("mode", ["hanging", "trickling", "slow"])
