@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
 from pydantic import SecretStr
-from sqlalchemy import Connection, Engine, event, text
+from sqlalchemy import Connection, Engine, text
 from sqlalchemy.orm import Session
 
 from benchmarks.measure import Ratio, Row, arguments, side_by_side, tell
@@ -29,8 +29,8 @@ from benchmarks.served import HOST, Served, served
 from services.api.factory import create_app
 from services.api.parts import parts
 from services.api.status import job_status
+from services.api.status_rows import COUNTS
 from shared.database.session import connect
-from shared.database.tables import JobCount
 from shared.jobs.delivery import Verdict, admit, claim, conclude
 from shared.jobs.states import ImageState, Stage
 from shared.memorability.catalogue import find
@@ -174,19 +174,10 @@ def in_process(job: Job) -> Iterator[tuple[Callable[[], object], Callable[[], ob
 
 
 def counters(session: Session, job: UUID) -> Callable[[], list[tuple[Any, ...]]]:
-    """The query that a status reads the counters by, as it is sent then, in the transaction that it is sent in."""
-    sent: list[tuple[str, Any]] = []
-
-    def note(connection: object, cursor: object, statement: str, values: Any, *_: object) -> None:
-        if JobCount.__tablename__ in statement:
-            sent.append((statement, values))
-
+    """The part of a status's query that reads the counters, by itself, as the same tenant."""
     connection = session.connection()
-    event.listen(connection, "before_cursor_execute", note)
-    job_status(session, job)
-    event.remove(connection, "before_cursor_execute", note)
-    [(statement, values)] = sent
-    return lambda: [((row.stage, row.state), row.images) for row in connection.exec_driver_sql(statement, values)]
+    query, values = f"select there.* from jobs, lateral ({COUNTS}) as there where jobs.id = %(job)s", {"job": job}  # noqa: S608
+    return lambda: [((row.stage, row.state), row.images) for row in connection.exec_driver_sql(query, values)]
 
 
 def counted(connection: Connection, job: UUID) -> Callable[[], list[tuple[Any, ...]]]:

@@ -31,7 +31,7 @@ def page(query: JobsQuery) -> dict[str, Any]:
         found = session.scalars(newest.limit(query.limit + 1)).all()
         shown = found[: query.limit]
         more = _cursor(shown[-1]) if len(found) > query.limit else None
-        return JobsPage(jobs=statuses(session, shown), next_cursor=more).model_dump(mode="json")
+        return JobsPage(jobs=statuses(session, [job.id for job in shown]), next_cursor=more).model_dump(mode="json")
 
 
 def _wanted(query: JobsQuery, settings: Settings) -> Select[Job]:

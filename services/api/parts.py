@@ -46,8 +46,13 @@ class Parts:
         """
         options = {"isolation_level": "REPEATABLE READ"} if as_of_one_moment else {}
         with Session(self.database) as session:
-            _bind(session.connection(execution_options=options), tenant or caller().tenant)
+            connection = session.connection(execution_options=options)
+            _bind(connection, tenant or caller().tenant)
             yield session
+            # Below the session, which so writes nothing. After ROLLBACK psycopg forgets what Postgres has prepared, and
+            # each request would wait until its queries are planned anew.
+            if (transaction := connection.get_transaction()) is not None:
+                transaction.commit()
 
     @contextmanager
     def writing(self) -> Iterator[Session]:
@@ -102,7 +107,10 @@ def parts() -> Parts:
     return current_app.extensions["facemem"]
 
 
+# `set local role` is this, too; so it takes one round trip.
+_BIND = text("select set_config('role', 'facemem_tenant', true), set_config('facemem.tenant', :tenant, true)")
+
+
 def _bind(connection: Connection, tenant: str) -> None:
     """Until the transaction ends, row-level security shows this tenant's rows only."""
-    connection.execute(text("set local role facemem_tenant"))
-    connection.execute(text("select set_config('facemem.tenant', :tenant, true)"), {"tenant": tenant})
+    connection.execute(_BIND, {"tenant": tenant})

@@ -42,8 +42,8 @@ class Memory:
     def __init__(self) -> None:
         self.kept: dict[str, bytes] = {}
 
-    def put(self, key: str, content: io.BufferedIOBase) -> None:
-        self.kept[key] = content.read()
+    def put(self, key: str, content: bytes | io.BufferedIOBase) -> None:
+        self.kept[key] = content if isinstance(content, bytes) else content.read()
 
 
 def taken(kind: str, archive: bytes, chunk: int = 7000) -> tuple[list[NewImage], Memory]:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.api.schemas.fields import Moment, Name
+from services.api.schemas.parameters import Parameters
 
 AN_ENTRY: dict[str, Any] = {
     "id": 4711,
@@ -39,7 +40,7 @@ class AuditPage(BaseModel):
     next_cursor: str | None = Field(description="for the next page; null: there is none")
 
 
-class AuditQuery(BaseModel):
+class AuditQuery(Parameters):
     """Which entries."""
 
     action: Annotated[Name | None, Field(None, description="only this action, such as `job.deleted`")]

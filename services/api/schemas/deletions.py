@@ -6,6 +6,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from services.api.schemas.parameters import Parameters
+
 A_DELETION: dict[str, Any] = {
     "id": "5b1c8c0e-6f0e-4f6c-9a53-0d9a3d1b7c11",
     "job": "0d3c2f4e-5b0a-4c53-9d4e-1f6f0f6f2a11",
@@ -61,7 +63,7 @@ class Deletions(BaseModel):
     next_cursor: str | None = Field(description="for the next page; null: there is none")
 
 
-class DeletionsQuery(BaseModel):
+class DeletionsQuery(Parameters):
     """Which page of the receipts."""
 
     cursor: UUID | None = Field(None, description="`next_cursor` of the page before")

@@ -2,7 +2,9 @@
 
 from enum import StrEnum
 
-from pydantic import BaseModel, Field
+from pydantic import Field
+
+from services.api.schemas.parameters import Parameters
 
 
 class Form(StrEnum):
@@ -18,7 +20,7 @@ class Form(StrEnum):
     """The same as a workbook."""
 
 
-class ExportQuery(BaseModel):
+class ExportQuery(Parameters):
     """As what the results are wanted."""
 
     format: Form = Field(Form.JSONL, description="JSON lines and CSV begin at once; XLSX when all of it is written")

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from services.api.schemas.fields import Storable
+from services.api.schemas.parameters import Parameters
 from services.api.schemas.results import FACE_EXAMPLE, FaceResult
 from services.api.schemas.status import REASON_LENGTH
 from shared.jobs.states import ImageState
@@ -70,7 +71,7 @@ class FacesPage(BaseModel):
     next_cursor: str | None = Field(description="for the next page, with the same filters; null: there is none")
 
 
-class FacesQuery(BaseModel):
+class FacesQuery(Parameters):
     """Which faces, in which order."""
 
     order: Order = Field(

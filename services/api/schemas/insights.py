@@ -5,10 +5,11 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from services.api.schemas import BundleName
+from services.api.schemas.parameters import Parameters
 from shared.jobs.states import JobState
 
 
-class InsightsQuery(BaseModel):
+class InsightsQuery(Parameters):
     """How much of the comparison to tell."""
 
     all: bool = Field(False, description="also the terms whose difference chance may have made")

@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.api.schemas.fields import Name
+from services.api.schemas.parameters import Parameters
 from services.api.scopes import Scope
 
 # Longer is as good as for ever; leave it out for that.
@@ -81,7 +82,7 @@ class Keys(BaseModel):
     next_cursor: str | None = Field(description="for the next page; null: there is none")
 
 
-class KeysQuery(BaseModel):
+class KeysQuery(Parameters):
     """Which page of the keys."""
 
     cursor: UUID | None = Field(None, description="`next_cursor` of the page before")

@@ -4,6 +4,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
+from services.api.schemas.parameters import Parameters
+
 
 class JobPath(BaseModel):
     """A job's id in the path."""
@@ -35,7 +37,7 @@ class FacePath(BaseModel):
     face_id: int = Field(ge=1, le=2**63 - 1)
 
 
-class HeatmapQuery(BaseModel):
+class HeatmapQuery(Parameters):
     """Whose regions the map shows."""
 
     word: int | None = Field(

@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from services.api.schemas.fields import Storable
+from services.api.schemas.parameters import Parameters
 from services.api.schemas.status import REASON_LENGTH, BundleName
 from shared.jobs.states import ImageState, JobState, Stage
 
@@ -135,7 +136,7 @@ class ImageResult(BaseModel):
     links: dict[str, str]
 
 
-class ResultsQuery(BaseModel):
+class ResultsQuery(Parameters):
     """Which images, and which page of them."""
 
     state: list[ImageState] = Field(

@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from services.api.schemas.fields import Moment, Name, Storable
+from services.api.schemas.parameters import Parameters
 from services.api.schemas.submission import Label
 from shared.jobs.states import ImageState, JobState, Priority, Stage
 
@@ -80,7 +81,7 @@ class JobStatus(BaseModel):
     links: dict[str, str]
 
 
-class WatchQuery(BaseModel):
+class WatchQuery(Parameters):
     """For how long an answer may be kept back."""
 
     wait: int = Field(
@@ -91,7 +92,7 @@ class WatchQuery(BaseModel):
     )
 
 
-class KnownAnswer(BaseModel):
+class KnownAnswer(Parameters):
     """What the client has already."""
 
     if_none_match: str | None = Field(
@@ -99,7 +100,7 @@ class KnownAnswer(BaseModel):
     )
 
 
-class LastEvent(BaseModel):
+class LastEvent(Parameters):
     """Where a stream was broken off."""
 
     last_event_id: str | None = Field(
@@ -107,7 +108,7 @@ class LastEvent(BaseModel):
     )
 
 
-class JobsQuery(BaseModel):
+class JobsQuery(Parameters):
     """Which jobs. Those that all of it fits are listed."""
 
     id: list[UUID] = Field(
@@ -150,7 +151,7 @@ class RetryOptions(BaseModel):
     )
 
 
-class RetryQuery(BaseModel):
+class RetryQuery(Parameters):
     """Whether to do it."""
 
     dry_run: bool = Field(False, description="only say how many images that would be")

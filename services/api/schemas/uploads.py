@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.api.schemas.fields import NAME_LENGTH, Name
+from services.api.schemas.parameters import Parameters
 
 # More is refused before it is looked at; the setting `uploads_at_once` may allow fewer.
 MOST_FILES = 10_000
@@ -117,7 +118,7 @@ class UploadStatus(BaseModel):
     expires_at: datetime
 
 
-class ContentQuery(BaseModel):
+class ContentQuery(Parameters):
     """What allows a file to be sent."""
 
     token: str = Field("", max_length=MAX_TOKEN, description="comes with the link")

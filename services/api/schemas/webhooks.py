@@ -8,6 +8,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, HttpUrl, StrictBool
 
+from services.api.schemas.parameters import Parameters
 from shared.jobs.event_types import EventType
 
 SECRET_PREFIX = "whsec_"  # noqa: S105  # how every secret begins
@@ -153,7 +154,7 @@ class Deliveries(BaseModel):
     next_cursor: str | None = Field(None, description="what to ask the next page with; null at the end")
 
 
-class DeliveriesQuery(BaseModel):
+class DeliveriesQuery(Parameters):
     """Which deliveries to list."""
 
     cursor: UUID | None = Field(None, description="`next_cursor` of the page before")

@@ -29,7 +29,7 @@ def receive(request: Request, settings: Settings, storing: Storing) -> list[tupl
                     maximum=MAX_FIELDS,
                 )
         elif part.name != FILES_FIELD:
-            part.file.content.close()
+            part.file.close()
             raise InvalidSubmission(f"Send files in the field {FILES_FIELD!r}, not {part.name!r}.")
         else:
             storing.add(part.filename, part.file)

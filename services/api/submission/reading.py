@@ -15,8 +15,8 @@ from werkzeug.exceptions import HTTPException
 from services.api.problems import UnsupportedMedia
 from services.api.schemas import JobOptions
 from services.api.submission import files, json_document, manifests, tars, unpacking, zips
+from services.api.submission.boundaries import CHUNK_BYTES
 from services.api.submission.lines import Reader, reader
-from services.api.submission.multipart import CHUNK_BYTES
 from services.api.submission.options import from_texts, together
 from services.api.submission.storing import Storing, discard
 from shared.jobs.accept import NewImage

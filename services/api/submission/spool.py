@@ -5,29 +5,50 @@ import json
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from tempfile import SpooledTemporaryFile, TemporaryFile
-from typing import IO
+from io import BytesIO
+from itertools import chain
+from tempfile import TemporaryFile
+from typing import BinaryIO, cast
 
 from shared.errors import PermanentError
 from shared.jobs.accept import NewImage
 
-# Most images wait in memory below this, on disk above.
+# Files wait in memory up to this, on disk above.
 SPOOL_BYTES = 512 * 1024
 
 
 @dataclass(frozen=True)
 class Spooled:
-    """A file that has arrived. Whoever takes it closes `content`, which is incomplete if it was longer than kept."""
+    """A file that has arrived. Whoever takes it closes it. `content` is incomplete if it was longer than kept."""
 
-    content: IO[bytes]
+    content: bytes | BinaryIO
     size: int
-    digest: bytes
+    digested: bytes | None = None
+
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 of all that arrived. Of what is in memory it is worked out here, at once, by the thread that asks."""
+        return self.digested or hashlib.sha256(cast(bytes, self.content)).digest()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if not isinstance(self.content, bytes):
+            self.content.close()
 
 
 def spooled(pieces: Iterable[bytes], most: int) -> Spooled:
-    """Keep up to `most` bytes; what goes beyond is counted and digested, but not kept."""
+    """Keep a file while it arrives. What goes beyond `most` bytes is counted and digested, but need not be kept."""
+    arriving, small, size = iter(pieces), BytesIO(), 0
+    for piece in arriving:
+        size += small.write(piece)
+        if size > SPOOL_BYTES:
+            return _on_disk(chain([small.getvalue()], arriving), most)
+    return Spooled(small.getvalue(), size)
+
+
+def _on_disk(pieces: Iterable[bytes], most: int) -> Spooled:
     with ExitStack() as unless_whole:
-        content = unless_whole.enter_context(SpooledTemporaryFile(SPOOL_BYTES))
+        content = unless_whole.enter_context(TemporaryFile())
         size, digest = 0, hashlib.sha256()
         for piece in pieces:
             size += len(piece)
@@ -36,7 +57,7 @@ def spooled(pieces: Iterable[bytes], most: int) -> Spooled:
                 content.write(piece)
         content.seek(0)
         unless_whole.pop_all()
-        return Spooled(content, size, digest.digest())
+        return Spooled(cast(BinaryIO, content), size, digest.digest())
 
 
 class Records:

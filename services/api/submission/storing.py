@@ -2,8 +2,9 @@
 
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from types import TracebackType
-from typing import BinaryIO, Self, cast
+from typing import Self
 from uuid import UUID, uuid4
 
 import structlog
@@ -77,13 +78,13 @@ class Storing:
 
     def _stored(self, name: str, file: Spooled) -> NewImage:
         """One file. One that is too large is an image that failed; it does not fail its neighbours."""
-        with file.content as content:
+        with closing(file):
             if file.size > (most := self._settings.max_file_bytes):
                 error = TooLarge(f"The file has {file.size:,} bytes; this service accepts {most:,}.")
                 return NewImage(name, rejected=error, content_digest=file.digest)
             key = keys.original(self._job_id, uuid4())
             if self._objects is not None:
-                self._objects.put(key, cast(BinaryIO, content))
+                self._objects.put(key, file.content)
             return NewImage(name, original_key=key, original_bytes=file.size, content_digest=file.digest)
 
 

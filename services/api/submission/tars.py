@@ -7,7 +7,7 @@ from itertools import chain
 from typing import IO, Self, cast
 
 from services.api.problems import LimitExceeded
-from services.api.submission.multipart import CHUNK_BYTES
+from services.api.submission.boundaries import CHUNK_BYTES
 from services.api.submission.refusals import InvalidArchive
 from services.api.submission.storing import NotAFile
 from services.api.submission.unpacking import Guard, Member
