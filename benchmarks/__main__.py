@@ -12,38 +12,34 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measure import Row, answer
+from benchmarks.measure import Row, answer, machine, versions
 from services.local.system import KEEP_BUFFERS
 
 ALL = ("detection", "networks", "pipeline", "queue", "ingest", "status", "upload", "scale", "memory")
+PACKAGES = ("torch", "openvino", "facenet-pytorch", "transformers", "celery", "redis", "ray", "sqlalchemy", "gunicorn")
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 BEGIN, END = "<!-- begin: python -m benchmarks -->\n", "<!-- end -->\n"
 HEADING = "| benchmark | what | against | found | bar |\n|---|---|---|---|---|\n"
 
 
 def main() -> None:
-    """Run those that are named, or all, and write the table if it was all of them, in full."""
+    """Run those that are named, or all, and put what they found into the table, each as soon as it is there."""
     parser = argparse.ArgumentParser(description="All benchmarks, and the table of what they found.")
-    parser.add_argument("names", nargs="*", help="only these; the table is then only printed")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"only these, of {', '.join(ALL)}")
     parser.add_argument("--quick", action="store_true", help="less of everything; the table is then only printed")
     asked = parser.parse_args()
-    lines: list[str] = []
-    machines: set[str] = set()
+    if unknown := set(asked.names) - set(ALL):
+        parser.error(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(ALL)}")
     failed = []
     for name in asked.names or ALL:
         rows = run(name, quick=asked.quick)
         if rows is None:
             failed.append(name)
-            lines.append(f"| {name} | | | it came to no end | |")
-        for found in rows or ():
-            versions = ", ".join(f"{of} {number}" for of, number in found.pop("versions").items())
-            machines.add(f"{found.pop('machine')}; {versions}")
-            found.pop("met")
-            lines.append(line(Row(**found)))
-            print(lines[-1], flush=True)
-    table = f"{date.today():%Y-%m-%d}. " + " / ".join(sorted(machines)) + f"\n\n{HEADING}" + "\n".join(lines) + "\n"
-    if not asked.names and not asked.quick:
-        write(table)
+            continue
+        lines = [line(row) for row in rows]
+        print("\n".join(lines), flush=True)
+        if not asked.quick:
+            PAGE.write_text(with_lines(PAGE.read_text(), name, lines))
     if failed:
         sys.exit(f"Came to no end, for reasons told above: {', '.join(failed)}")
 
@@ -60,19 +56,29 @@ def run(name: str, quick: bool) -> list[dict[str, Any]] | None:
     return [json.loads(each) for each in done.stdout.splitlines() if each.startswith("{")]
 
 
-def line(row: Row) -> str:
+def line(found: dict[str, Any]) -> str:
     """A row of the table."""
+    row = Row(**{name: value for name, value in found.items() if name not in ("machine", "versions", "met")})
     verdict = {True: "met", False: "**not met**", None: ""}[row.met]
     bar = "" if row.bar is None else f"{'at most' if row.at_most else 'at least'} {row.bar:g} {row.unit}: {verdict}"
-    found = row.missing or answer(row).partition("; bar")[0]
-    return f"| {row.benchmark} | {row.what} | {row.against} | {found}{'. ' + row.note if row.note else ''} | {bar} |"
+    told = row.missing or answer(row).partition("; bar")[0]
+    return f"| {row.benchmark} | {row.what} | {row.against} | {told}{'. ' + row.note if row.note else ''} | {bar} |"
 
 
-def write(table: str) -> None:
-    """Put it in its place on the page."""
-    page = PAGE.read_text()
-    before, after = page.split(BEGIN)[0], page.split(END)[1]
-    PAGE.write_text(f"{before}{BEGIN}{table}{END}{after}")
+def with_lines(page: str, name: str, lines: list[str]) -> str:
+    """The page with these lines for one benchmark. What others found stays if it was found on the same machine."""
+    before, table, after = page.partition(BEGIN)[0], page.partition(BEGIN)[2].partition(END)[0], page.partition(END)[2]
+    here = f"Measured on {machine()}"
+    rows: dict[str, list[str]] = {each: [] for each in ALL}
+    if table.startswith(f"{here};"):
+        for old in table.splitlines():
+            if (of := old.split("|")[1].strip() if old.startswith("|") else "") in rows:
+                rows[of].append(old)
+    rows[name] = lines
+    told = "\n".join(each for of in ALL for each in rows[of])
+    with_packages = ", ".join(f"{package} {number}" for package, number in versions(PACKAGES).items())
+    where = f"{here}; last on {date.today():%Y-%m-%d}, with {with_packages}."
+    return f"{before}{BEGIN}{where}\n\n{HEADING}{told}\n{END}{after}"
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ over however many pixels is four look-ups. Sums are whole numbers, so they are e
 """
 
 import numpy as np
+import torch
 
 
 class SummedAreas:
@@ -17,9 +18,9 @@ class SummedAreas:
         # Sums may pass 2**32 and begin again at 0; differences of two are right all the same (modulo 2**32).
         table = np.empty((self.height + 1, self.width + 1, channels), np.uint32)
         table[0], table[:, 0] = 0, 0
-        table[1:, 1:] = pixels
-        np.cumsum(table[1:, 1:], axis=1, out=table[1:, 1:])
-        # Down by adding whole rows: numpy's own cumsum along the first axis takes six times as long.
+        # torch's cumsum takes half the time of numpy's; and down, adding whole rows takes a fraction of either.
+        along = torch.cumsum(torch.from_numpy(np.require(pixels, requirements="W")), dim=1, dtype=torch.int32)
+        table[1:, 1:] = along.numpy().view(np.uint32)
         rows = table.reshape(self.height + 1, -1)
         above = rows[0]
         for row in rows[1:]:

@@ -43,7 +43,7 @@ class Pace:
 
 def of_jobs(session: Session, job_ids: Sequence[UUID]) -> dict[UUID, Pace]:
     """The pace of jobs lately; those that did nothing lately are not in it."""
-    rows = session.execute(text(_OF_JOBS), {"jobs": list(job_ids), "lately": LATELY_SECONDS, **_SLOT})
+    rows = session.execute(_OF_JOBS, {"jobs": list(job_ids), "lately": LATELY_SECONDS, **_SLOT})
     counted: dict[UUID, dict[Stage, tuple[float, float]]] = {}
     for row in rows:
         counted.setdefault(row.job_id, {})[Stage(row.stage)] = (row.passed / row.seconds, row.ended / row.seconds)
@@ -52,7 +52,7 @@ def of_jobs(session: Session, job_ids: Sequence[UUID]) -> dict[UUID, Pace]:
 
 def of_service(connection: Connection) -> dict[Stage, float]:
     """The most images a second that all jobs together brought past each stage lately. For the owner of the tables."""
-    rows = connection.execute(text(_OF_SERVICE), {"memory": MEMORY_SECONDS})
+    rows = connection.execute(_OF_SERVICE, {"memory": MEMORY_SECONDS})
     best: dict[Stage, float] = {}
     slots: dict[object, dict[Stage, tuple[float, float]]] = {}
     for row in rows:
@@ -65,7 +65,7 @@ def of_service(connection: Connection) -> dict[Stage, float]:
 
 def forget(connection: Connection, most: int) -> int:
     """Remove some slots that nobody looks at any more. Returns how many."""
-    return connection.execute(text(_FORGET), {"memory": MEMORY_SECONDS, "most": most}).rowcount
+    return connection.execute(_FORGET, {"memory": MEMORY_SECONDS, "most": most}).rowcount
 
 
 def _pace(by_stage: dict[Stage, tuple[float, float]]) -> Pace:
@@ -83,7 +83,7 @@ def _pace(by_stage: dict[Stage, tuple[float, float]]) -> Pace:
 _SLOT = {"slot": SLOT_SECONDS}
 
 # Since a job did its first work of that time: one that was paused, or waited for its turn, was not slow.
-_OF_JOBS = """
+_OF_JOBS = text("""
 with lately as (
     select job_id, stage, slot, passed, ended from paces
     where job_id = any(:jobs) and slot > now() - make_interval(secs => :lately)
@@ -93,14 +93,14 @@ with lately as (
 )
 select job_id, stage, sum(passed)::float as passed, sum(ended)::float as ended, min(seconds)::float as seconds
 from lately join since using (job_id) group by job_id, stage
-"""
+""")
 
-_OF_SERVICE = """
+_OF_SERVICE = text("""
 select slot, stage, sum(passed)::float as passed, sum(ended)::float as ended
 from paces where slot > now() - make_interval(secs => :memory) group by slot, stage
-"""
+""")
 
-_FORGET = """
+_FORGET = text("""
 delete from paces where (job_id, stage, slot) in (
     select job_id, stage, slot from paces where slot < now() - make_interval(secs => :memory) limit :most)
-"""
+""")
