@@ -25,8 +25,8 @@ from benchmarks.measure import Row, arguments, tell
 from benchmarks.photographs import jpeg, portrait
 from benchmarks.reference import written
 from services.client import Facemem
-from services.local.system import local_system
-from shared.jobs.states import ImageState
+from services.local.system import ONE_OF_EACH, local_system
+from shared.jobs.states import ImageState, Stage
 from shared.memorability.catalogue import find
 from shared.settings import LocalSettings
 
@@ -133,7 +133,7 @@ def alone(facemem: Facemem, home: Path, bare: "Beside") -> Row:
 
 @contextmanager
 def system(setting: Setting, home: Path, bundle: Path) -> Iterator[Facemem]:
-    """All of facemem with one worker of each kind."""
+    """All of facemem, with as many workers for each core as the bare loop has: one finds faces and one embeds them."""
     settings = {
         "FACEMEM_DETECTION_LONG_SIDE": setting.long_side,
         "FACEMEM_DETECTION_MIN_FACE": setting.min_face,
@@ -142,7 +142,9 @@ def system(setting: Setting, home: Path, bundle: Path) -> Iterator[Facemem]:
     }
     os.environ.update({name: str(value) for name, value in settings.items()})
     local = LocalSettings(home=home, bundle=str(bundle))
-    with local_system(local) as running, Facemem(running.api_url) as facemem:
+    cores = len(os.sched_getaffinity(0))
+    workers = {**ONE_OF_EACH, Stage.DETECTION: cores, Stage.EMBEDDING: cores}
+    with local_system(local, workers) as running, Facemem(running.api_url) as facemem:
         yield facemem
 
 
