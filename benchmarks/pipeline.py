@@ -36,7 +36,7 @@ POLL_SECONDS = 0.005
 JOB_SECONDS = 300.0
 IMAGES, QUICK_IMAGES = 192, 64  # photographs in a run of the system and of the bare loop
 NAIVE_IMAGES = 8  # of them for the naive script, which takes long
-ROUNDS, QUICK_ROUNDS = 5, 1
+ROUNDS, QUICK_ROUNDS = 3, 1
 SINGLES = 15  # photographs sent alone
 
 
