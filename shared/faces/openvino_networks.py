@@ -17,8 +17,8 @@ from torch import fx, nn
 WHOLE_IMAGE = 0  # the number of the network that sees a whole image; the others see crops of one size
 # OpenVINO makes code for each shape of its input. It keeps that for so many steps of a network, then forgets what was
 # used least lately; by itself it would keep gigabytes. A photograph has ten shapes, and photographs of one size share
-# them: these are some eight sizes.
-KEPT_STEPS = 400
+# them: these are some twenty sizes.
+KEPT_STEPS = 1000
 SETTINGS = {
     "CPU_RUNTIME_CACHE_CAPACITY": KEPT_STEPS,
     "INFERENCE_PRECISION_HINT": "f32",  # bfloat16 is faster, but moves boxes
