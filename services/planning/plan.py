@@ -82,8 +82,8 @@ def plan(costs: Costs, images: int, deadline: float, captions: Captions | None =
         rate = at_once / seconds if seconds else float("inf")
         kinds.append(Kind(stage, max(1, ceil(needed / rate)), seconds, rate))
     cores = sum(kind.workers for kind in kinds if PLANS[kind.stage].computes or not servers) + ceil(needed * costs.rest)
-    in_hand = sum(kind.workers * BATCH_IMAGES * (PLANS[kind.stage].at_once + BATCHES_WAITING) for kind in kinds)
-    return Plan(kinds, max(cores, 1), servers, max(256, in_hand), images * costs.stored_bytes)
+    waiting = sum(kind.workers * BATCH_IMAGES * BATCHES_WAITING for kind in kinds)
+    return Plan(kinds, max(cores, 1), servers, max(256, waiting), images * costs.stored_bytes)
 
 
 def seconds_here(costs: Costs, images: int, cores: int, captions: Captions | None = None) -> float:

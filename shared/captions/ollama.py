@@ -38,6 +38,8 @@ class OllamaCaptioner:
         self._asking = Lock()
         self._asked_at = -inf
         self._known_digest = ""
+        self._failed_at = -inf
+        self._failure: CaptionerUnavailable | CaptionFailed | None = None
         self.prompt_version = sha256(prompt.encode()).hexdigest()[:12]
 
     @classmethod
@@ -87,10 +89,18 @@ class OllamaCaptioner:
         return caption_from(self._ask(self._answer(crop_jpeg), self._seconds))
 
     def _digest_since(self, since: float) -> str:
+        came = monotonic()
         with self._asking:
+            # Who waited for a question that failed does not ask it again: many would wait for Ollama one by one.
+            if self._failure and self._failed_at > came:
+                raise type(self._failure)(self._failure.detail)
             if self._asked_at < since:
                 now = monotonic()
-                self._known_digest = self.model_digest()
+                try:
+                    self._known_digest = self.model_digest()
+                except (CaptionerUnavailable, CaptionFailed) as error:
+                    self._failure, self._failed_at = error, monotonic()
+                    raise
                 self._asked_at = now
             return self._known_digest
 

@@ -35,7 +35,11 @@ def _refuse_ended(connection: Any, *_: object) -> None:
     A server that goes says so on every connection; one that lies idle has nothing else to say. So nothing has to be
     asked, which would be one exchange more for every transaction.
     """
+    if connection.closed or _has_something_to_read(connection):
+        raise InvalidatePoolError("The server has ended this connection.")
+
+
+def _has_something_to_read(connection: Any) -> bool:
     poll = select.poll()
     poll.register(connection.fileno(), select.POLLIN)
-    if connection.closed or poll.poll(0):
-        raise InvalidatePoolError("The server has ended this connection.")
+    return bool(poll.poll(0))

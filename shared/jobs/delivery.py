@@ -158,7 +158,7 @@ def hold_job(connection: Connection, job_id: UUID) -> JobState | None:
     return None if state is None else JobState(state)
 
 
-def held(
+def hold(
     connection: Connection, job_id: UUID, image_ids: Sequence[int], token: UUID
 ) -> tuple[JobState, set[int]] | None:
     """`hold_job`, and of its images those that `token` still holds, locked as well: only their outputs may be written.

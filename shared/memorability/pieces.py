@@ -1,8 +1,8 @@
 """The pieces in which faces and captions go through the encoders.
 
 On the CPU, torch's libraries keep code and scratch memory for each shape of input that they have met, and batches have
-as many shapes as there are numbers of faces and lengths of captions: a worker's memory grew by a quarter in 600
-photographs. So there are few shapes. A GPU keeps nothing of that kind, and large pieces fill it.
+as many shapes as there are numbers of faces and lengths of captions: a worker's memory grew for as long as it ran. So
+there are few shapes. A GPU keeps nothing of that kind, and large pieces fill it.
 """
 
 from collections.abc import Iterator

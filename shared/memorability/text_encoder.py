@@ -69,8 +69,8 @@ class TextEncoder:
         return encoded
 
     def _states(self, encodings: list[Encoding]) -> list[Tensor]:
-        """The states of each, float32 (T, Dt), T being what it is filled up to here, in place. Captions of about the
-        same length are encoded together, because what is filled up costs as much as what was written.
+        """The states of each, float32 (T, Dt). The encodings are filled up to T tokens. Captions of about the same
+        length are encoded together, because what is filled up costs as much as what was written.
         """
         states: dict[int, Tensor] = {}
         by_length = sorted(range(len(encodings)), key=lambda place: len(encodings[place]))

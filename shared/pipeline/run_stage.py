@@ -95,7 +95,7 @@ def run_stage(connections: Connections, batch: Batch, work: Work, save: Save) ->
     """
     settings = connections.settings
     token = uuid4()
-    # One statement, which is its own transaction.
+    # One statement, which is its own transaction. All that it can move is from dispatched to running.
     with connections.database.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         images = delivery.claim(connection, batch, token, settings.run_lease_seconds)
     if not images:
@@ -190,7 +190,7 @@ def _write(connections: Connections, stage: Stage, token: UUID, outcomes: list[O
     settings = connections.settings
     with connections.database.begin() as connection:
         ids = [outcome.image.id for outcome in outcomes]
-        found = delivery.held(connection, outcomes[0].image.job_id, ids, token)
+        found = delivery.hold(connection, outcomes[0].image.job_id, ids, token)
         if found is None:
             raise _JobDeleted
         job, held = found

@@ -29,3 +29,13 @@ def test_a_connection_is_used_again(database: Engine) -> None:
             processes.add(connection.execute(text("select pg_backend_pid()")).scalar_one())
     assert len(processes) == 1
     engine.dispose()
+
+
+def test_a_connection_that_is_closed_already_costs_nobody_an_error(database: Engine) -> None:
+    engine = connect(database.url.render_as_string(hide_password=False))
+    with engine.connect() as connection:
+        driver = connection.connection.driver_connection
+    driver.close()
+    with engine.connect() as connection:
+        assert connection.execute(text("select 1")).scalar_one() == 1
+    engine.dispose()

@@ -91,10 +91,10 @@ def test_a_worker_that_lost_its_lease_cannot_write(database: Engine, new_job: Ne
     heir, _ = claimed(database, again)
     with database.begin() as connection:
         assert delivery.renew(connection, [image], zombie, 60) == 0
-        assert delivery.held(connection, job, [image], zombie) == (JobState.RUNNING, set())
+        assert delivery.hold(connection, job, [image], zombie) == (JobState.RUNNING, set())
         verdict = Verdict(image, Stage.DETECTION, ImageState.FAILED, "broken_image")
         assert delivery.conclude(connection, zombie, [verdict], 60) == []
-        assert delivery.held(connection, job, [image], heir) == (JobState.RUNNING, {image})
+        assert delivery.hold(connection, job, [image], heir) == (JobState.RUNNING, {image})
     assert state_of(database, image) == (Stage.DETECTION, "running", 2)
 
 
@@ -138,7 +138,7 @@ def test_cancelling_fences_workers_and_keeps_what_is_finished(database: Engine, 
     assert state_of(database, first)[1] == "skipped"
     assert state_of(database, second)[1] == "cancelled"
     with database.begin() as connection:
-        assert delivery.held(connection, job, [first, second], token) == (JobState.CANCELLED, set())
+        assert delivery.hold(connection, job, [first, second], token) == (JobState.CANCELLED, set())
 
 
 def test_an_empty_job_is_complete_when_it_is_accepted(database: Engine, new_job: NewJob) -> None:

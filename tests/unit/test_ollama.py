@@ -4,7 +4,8 @@ import base64
 import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from time import monotonic
+from threading import Barrier
+from time import monotonic, sleep
 
 import pytest
 
@@ -81,6 +82,31 @@ def test_one_question_tells_who_wrote_all_that_was_begun_before_it(server: Ollam
     asked.identity(since=monotonic())
     asked.identity()
     assert server.counts["/api/tags"] == 3
+
+
+def test_a_question_that_fails_is_not_asked_again_by_all_who_waited_for_it(
+    server: OllamaServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.mode = "missing"
+    asked, all_are_there = captioner(server.url), Barrier(8)
+    ask = asked.model_digest
+
+    def slowly() -> str:
+        sleep(0.5)  # until all others wait for this one
+        return ask()
+
+    def told(_: int) -> str:
+        all_are_there.wait()
+        with pytest.raises(CaptionerUnavailable) as raised:
+            asked.identity(since=monotonic())
+        return raised.value.detail
+
+    monkeypatch.setattr(asked, "model_digest", slowly)
+    with ThreadPoolExecutor(8) as threads:
+        assert len(set(threads.map(told, range(8)))) == 1
+    assert server.counts["/api/tags"] == 1
+    server.mode = "good"
+    assert asked.identity(since=monotonic())["digest"] == DIGEST
 
 
 @pytest.mark.parametrize("mode", ["hanging", "trickling", "slow"])
