@@ -2,8 +2,8 @@
 
 The plain way is torch's own: float32, captions padded to BERT's 512 tokens. Ours is what embedding and scoring run.
 Both take the same 16 faces at once on one thread. The networks of `reference` have random weights here, because theirs
-may not be passed on: they take as long, and their scores are as apart as rounding makes them. For `compact`, with its
-real weights, the drift is told as well.
+may not be passed on: they take as long, and their scores are as apart as rounding makes them. Their normalisations are
+those of the faces, as after training. For `compact`, with its real weights, the drift is told as well.
 
 python -m benchmarks.networks [--quick] [--json]
 """
@@ -16,19 +16,18 @@ from scipy.stats import spearmanr
 
 from benchmarks.measure import Row, arguments, side_by_side, tell
 from benchmarks.photographs import portrait
-from benchmarks.reference import LONGEST, fit, networks
+from benchmarks.reference import LONGEST, fit, networks, settle
 from shared.captions.describer import describe
 from shared.compute import PLAIN, Compute
 from shared.faces.finder import FaceFinder
 from shared.images.crop import crop_face, to_crop
 from shared.memorability.catalogue import find
 from shared.memorability.cross_attention import CrossAttention
-from shared.memorability.encoders import Encoders, encode
+from shared.memorability.encoders import Encoders, encode, prepare
 from shared.memorability.scorer import Scorer, padded, sigmoid
 from shared.memorability.se_resnet import SEResNet50
 from shared.memorability.states import FaceStates
 from shared.memorability.text_encoder import BertEncoder
-from shared.memorability.weights import cast_layers
 
 BAR, RANK_BAR, DRIFT_BAR = 9.0, 0.999, 0.005
 FACES, BATCH = 256, 16
@@ -47,11 +46,11 @@ def main() -> None:
 def reference(crops: np.ndarray, captions: list[str], pairs: int) -> list[Row]:
     """Time and drift of the large networks."""
     visual, text, head = networks()
+    settle(visual, crops[:BATCH])
     fit(head, encode(visual, text, crops[:BATCH], captions[:BATCH], PLAIN.dtype))
-    ours_visual, ours_text = deepcopy(visual).to(memory_format=torch.channels_last), deepcopy(text)
-    dtype = Compute.chosen("cpu").dtype
-    for network in (ours_visual, ours_text.network):
-        cast_layers(network, dtype)
+    ours_visual, ours_text, compute = deepcopy(visual), deepcopy(text), Compute.chosen("cpu")
+    prepare(ours_visual, ours_text, compute)
+    dtype = compute.dtype
 
     def ours(batch: slice = slice(BATCH)) -> list[float]:
         return scored(head, encode(ours_visual, ours_text, crops[batch], captions[batch], dtype))

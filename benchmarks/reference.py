@@ -4,8 +4,9 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from services.training.bundle import write
 from shared.faces.torchvision_ops import allow_cpu_torch
@@ -13,7 +14,7 @@ from shared.memorability.catalogue import CARD, TOKENIZER, BundleFacts, find
 from shared.memorability.cross_attention import CrossAttention, HeadShape
 from shared.memorability.encoders import TEXT_PREFIX, VISUAL_PREFIX
 from shared.memorability.scorer import MEMBER_PREFIX, padded
-from shared.memorability.se_resnet import GRID, Bottleneck, SEResNet50
+from shared.memorability.se_resnet import GRID, Bottleneck, FrozenBatchNorm, SEResNet50
 from shared.memorability.states import FaceStates
 from shared.memorability.text_encoder import BertEncoder, _package_folder
 
@@ -43,6 +44,23 @@ def networks() -> tuple[SEResNet50, BertEncoder, CrossAttention]:
     head = CrossAttention(SHAPE)
     nn.init.normal_(head.value, std=0.02)
     return visual.eval().requires_grad_(False), text, head.eval().requires_grad_(False)
+
+
+@torch.inference_mode()
+def settle(visual: SEResNet50, crops: np.ndarray) -> None:
+    """Give its normalisations the means and variances of some crops, as training does. Without, what a random network
+    says of two faces is nearly the same, and rounding is a larger part of what tells them apart than it would ever be.
+    """
+
+    def settled(norm: FrozenBatchNorm, inputs: tuple[Tensor, ...]) -> None:
+        norm.running_mean.copy_(inputs[0].mean((0, 2, 3)))
+        norm.running_var.copy_(inputs[0].var((0, 2, 3)))
+
+    norms = [layer for layer in visual.modules() if isinstance(layer, FrozenBatchNorm)]
+    hooks = [norm.register_forward_pre_hook(settled) for norm in norms]
+    visual(torch.from_numpy(crops))
+    for hook in hooks:
+        hook.remove()
 
 
 @torch.inference_mode()

@@ -10,7 +10,6 @@ python -m benchmarks.upload [--quick] [--json]
 import http.client
 import json
 import os
-import shutil
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -71,7 +70,6 @@ def memory(system: Served, folder: Path, mib: int) -> Row:
     process = serving(system.api)
     small = most(system, process, folder, SMALL_MIB)
     found = most(system, process, folder, mib)
-    shutil.rmtree(system.objects)
     return Row(
         "upload",
         f"the most memory that the API has during a form of {mib:,} MiB",

@@ -140,7 +140,7 @@ class Settings(OllamaSettings):
         None, description="so long jobs that name no retention are kept after their end; unset: until they are deleted"
     )
 
-    # Pace. Of a job at most `window_per_job` images wait for a worker at once, beside those that workers are at.
+    # Pace. Of a job at most `window_per_job` images wait for a worker at once; or as many as workers are at, if more.
     window_per_job: Positive = 256
     tick_seconds: Seconds = Field(0.2, description="how often the dispatcher looks for work")
     dispatch_lease_seconds: Seconds = Field(3600, description="a message not delivered by then is sent again")

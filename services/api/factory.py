@@ -35,6 +35,7 @@ from services.api.keys import endpoints as keys
 from services.api.parts import Parts
 from services.api.places import Places
 from services.api.set_findings import SetFindings
+from services.api.shared_reads import SharedReads
 from shared import logs
 from shared.database.session import connect
 from shared.memorability.catalogue import Catalogue
@@ -82,6 +83,7 @@ def create_app(configured: Settings) -> Api:
     app.before_request(findings.drop_old)
     app.extensions["facemem_exports"] = Places(export.MOST_AT_ONCE)
     app.extensions["facemem_watchers"] = Places(watch.MOST_AT_ONCE)
+    app.extensions["facemem_looks"] = SharedReads()
     authentication.register(app)
     rate_limits.register(app, configured)
     bodies.register(app)

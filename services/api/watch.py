@@ -2,23 +2,26 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from http import HTTPStatus
 from time import monotonic, sleep
 from typing import Any
 from uuid import UUID
 
 import structlog
-from flask import Response, current_app, jsonify, request, stream_with_context
+from flask import Response, current_app, request, stream_with_context
 from flask_openapi3 import APIBlueprint, Tag
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.datastructures import ETags
 
+from services.api.caller import caller
 from services.api.parts import parts
 from services.api.places import Places
 from services.api.problems import NotFound, Problem, RequestError
 from services.api.schemas import JobPath, JobStatus
 from services.api.schemas.status import KnownAnswer, LastEvent, WatchQuery
+from services.api.shared_reads import SharedReads
 from services.api.status import etag, job_status
 from shared.jobs.states import OPEN, JobState
 
@@ -86,18 +89,18 @@ def show(path: JobPath, query: WatchQuery, header: KnownAnswer) -> Response:
     With `wait` the answer comes when the job has ended, or differs from the one that `If-None-Match` names, or after
     that many seconds. Where too many wait already, it comes at once.
     """
-    status, known = _read(path.job_id), request.if_none_match
-    if query.wait and _nothing_new(status, known) and (leave := _watchers().take()) is not None:
+    seen, known = _read(path.job_id), request.if_none_match
+    if query.wait and _nothing_new(seen, known) and (leave := _watchers().take()) is not None:
         try:
-            status = _changed(status, known, query.wait)
+            seen = _changed(path.job_id, known, query.wait)
         finally:
             leave()
-    tag = etag(status)
-    answer = Response(status=304) if known.contains_weak(tag) else jsonify(status.model_dump(mode="json"))
-    answer.set_etag(tag, weak=True)
+    unchanged = known.contains_weak(seen.tag)
+    answer = Response(status=304) if unchanged else Response(seen.body, mimetype="application/json")
+    answer.set_etag(seen.tag, weak=True)
     answer.headers["Cache-Control"] = "private, no-cache"
-    if status.state in OPEN:
-        answer.headers["Retry-After"] = str(_pause(status))
+    if seen.state in OPEN:
+        answer.headers["Retry-After"] = str(seen.pause)
     return answer
 
 
@@ -120,10 +123,28 @@ def events(path: JobPath, header: LastEvent) -> Response:
     return answer
 
 
-def _read(job_id: UUID) -> JobStatus:
+@dataclass(frozen=True)
+class Seen:
+    """A job's status as it is answered. pause: seconds after which it is worth asking again."""
+
+    state: JobState
+    tag: str
+    body: str
+    pause: int
+
+
+def _read(job_id: UUID) -> Seen:
     """Raises NotFound."""
-    with parts().session() as session:
-        return job_status(session, job_id)
+    ours = parts()
+
+    def found() -> Seen:
+        with ours.session() as session:
+            status = job_status(session, job_id)
+        return Seen(status.state, etag(status), status.model_dump_json(), _pause(status))
+
+    looks: SharedReads[tuple[str, str, UUID], Seen] = current_app.extensions["facemem_looks"]
+    # What is seen depends on who asks, and the addresses in it on where the service is mounted.
+    return looks.read((caller().tenant, request.script_root, job_id), found)
 
 
 def _watchers() -> Places:
@@ -131,20 +152,20 @@ def _watchers() -> Places:
     return found
 
 
-def _nothing_new(status: JobStatus, known: ETags) -> bool:
+def _nothing_new(seen: Seen, known: ETags) -> bool:
     """Whether whoever waits for it would go on waiting: for a change if it has an answer, else for the end."""
-    return status.state in OPEN and (not known or known.contains_weak(etag(status)))
+    return seen.state in OPEN and (not known or known.contains_weak(seen.tag))
 
 
-def _changed(status: JobStatus, known: ETags, seconds: float) -> JobStatus:
+def _changed(job_id: UUID, known: ETags, seconds: float) -> Seen:
     """The status when there is something new, or when the time is over. Raises NotFound if the job is deleted."""
     until = monotonic() + seconds
     while True:
         # Before the status is read: what happens after that look is seen by the next one.
-        seen = _glance(status.id)
-        status = _read(status.id)
-        if not _nothing_new(status, known) or not _moved(status.id, seen, until - monotonic()):
-            return status
+        before = _glance(job_id)
+        seen = _read(job_id)
+        if not _nothing_new(seen, known) or not _moved(job_id, before, until - monotonic()):
+            return seen
 
 
 def _moved(job_id: UUID, before: object, seconds: float) -> bool:
@@ -180,15 +201,15 @@ def _events(job_id: UUID, last: str | None) -> Iterator[str]:
     until = monotonic() + STREAM_SECONDS
     try:
         while monotonic() < until:
-            seen = _glance(job_id)
-            status = _read(job_id)
-            if (tag := etag(status)) != last:
-                yield f"event: status\nid: {tag}\ndata: {status.model_dump_json()}\n\n"
-                last = tag
-            if status.state not in OPEN:
-                yield _end(status.state)
+            before = _glance(job_id)
+            seen = _read(job_id)
+            if seen.tag != last:
+                yield f"event: status\nid: {seen.tag}\ndata: {seen.body}\n\n"
+                last = seen.tag
+            if seen.state not in OPEN:
+                yield _end(seen.state)
                 return
-            while not _moved(job_id, seen, ALIVE_SECONDS) and monotonic() < until:
+            while not _moved(job_id, before, ALIVE_SECONDS) and monotonic() < until:
                 yield ": alive\n\n"
     except NotFound:
         yield _end("deleted")

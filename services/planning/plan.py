@@ -4,12 +4,10 @@ from dataclasses import dataclass, replace
 from math import ceil
 
 from shared.jobs.states import Stage
-from shared.pipeline.stages import BATCH_IMAGES, PLANS
+from shared.pipeline.stages import PLANS
 
 # Of a worker's time is planned with: the rest is for waiting at the beginning and the end, retries and slow images.
 USED_SHARE = 0.8
-# Batches that a worker should find waiting, beside those in its hands.
-BATCHES_WAITING = 1
 
 
 @dataclass(frozen=True)
@@ -59,13 +57,12 @@ class Plan:
     """What a number of images needs.
 
     cores: for the workers that compute, and for the rest. servers: of Ollama, if captions come from there.
-    window: what FACEMEM_WINDOW_PER_JOB should be, so that no worker waits. stored_bytes: in object storage.
+    stored_bytes: in object storage.
     """
 
     kinds: list[Kind]
     cores: int
     servers: int
-    window: int
     stored_bytes: float
 
 
@@ -82,8 +79,7 @@ def plan(costs: Costs, images: int, deadline: float, captions: Captions | None =
         rate = at_once / seconds if seconds else float("inf")
         kinds.append(Kind(stage, max(1, ceil(needed / rate)), seconds, rate))
     cores = sum(kind.workers for kind in kinds if PLANS[kind.stage].computes or not servers) + ceil(needed * costs.rest)
-    waiting = sum(kind.workers * BATCH_IMAGES * BATCHES_WAITING for kind in kinds)
-    return Plan(kinds, max(cores, 1), servers, max(256, waiting), images * costs.stored_bytes)
+    return Plan(kinds, max(cores, 1), servers, images * costs.stored_bytes)
 
 
 def seconds_here(costs: Costs, images: int, cores: int, captions: Captions | None = None) -> float:

@@ -9,6 +9,7 @@ bear the names of the public PyTorch weights. The network is frozen wherever it 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from shared.memorability.preprocessing import vggface2_input
 
@@ -26,6 +27,7 @@ class FrozenBatchNorm(nn.Module):
 
     running_mean: Tensor
     running_var: Tensor
+    eps = EPSILON
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -35,7 +37,7 @@ class FrozenBatchNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, S, S), each channel scaled and shifted."""
-        return functional.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=EPSILON)
+        return functional.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
 
 
 class Bottleneck(nn.Module):
@@ -68,6 +70,13 @@ class Bottleneck(nn.Module):
         gate = torch.sigmoid(self.conv5(gate))
         return functional.relu(y * gate + self.downsample(x))
 
+    def fold_norms(self) -> None:
+        """As `SEResNet50.fold_norms`."""
+        for number in (1, 2, 3):
+            _fold(self, f"conv{number}", f"bn{number}")
+        if isinstance(self.downsample, nn.Sequential):
+            _fold(self.downsample, "0", "1")
+
 
 def stage(channels_in: int, channels: int, blocks: int, stride: int) -> nn.Sequential:
     """Blocks in a row; the first may halve the picture."""
@@ -97,3 +106,17 @@ class SEResNet50(nn.Module):
         x = self.layer3(x)  # (N, 1024, 14, 14)
         x = self.layer4(x)  # (N, 2048, 7, 7)
         return x.flatten(2).transpose(1, 2)
+
+    def fold_norms(self) -> None:
+        """Let each convolution do what the normalisation behind it does: the same numbers, but for rounding, which
+        happens once then. Its tensors are not those of a bundle any more.
+        """
+        _fold(self, "conv1", "bn1")
+        for block in self.modules():
+            if isinstance(block, Bottleneck):
+                block.fold_norms()
+
+
+def _fold(there: nn.Module, convolution: str, norm: str) -> None:
+    setattr(there, convolution, fuse_conv_bn_eval(getattr(there, convolution), getattr(there, norm)))
+    setattr(there, norm, nn.Identity())

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from time import sleep
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from kombu import Message, Queue
 from sqlalchemy import text
 
+from shared.jobs import delivery
+from shared.jobs.delivery import Batch
 from shared.jobs.states import Priority, Stage
 from shared.pipeline.connections import Connections
 from shared.pipeline.messages import waiting_messages
@@ -46,6 +48,20 @@ def test_a_big_job_does_not_hold_up_a_small_one(connections: Connections, new_jo
     assert in_flight(connections) == {big: 64, small: 10}
     assert messages(connections) == 4 + 5, "full batches of the big job, and the small one spread over workers"
     assert let_in(connections) == 0, "the window is full"
+
+
+def test_as_many_may_wait_as_workers_are_at(connections: Connections, new_job: NewJob) -> None:
+    """However many workers one job has, there is a batch for each that has done its own."""
+    job = new_job(images=200)
+    connections = with_settings(connections, window_per_job=16)
+    for waiting in (16, 16, 32, 64):
+        let_in(connections)
+        assert in_flight(connections) == {job: waiting}
+        with connections.database.begin() as connection:
+            for row in connection.execute(
+                text("select batch_id, array_agg(id) as ids from images where state = 'dispatched' group by batch_id")
+            ).all():
+                assert delivery.claim(connection, Batch(Stage.DETECTION, row.batch_id, tuple(row.ids)), uuid4(), 60)
 
 
 def test_tenants_take_turns_before_jobs_do(

@@ -1,5 +1,6 @@
 """SE-ResNet-50 against a second way of writing it down, from the pickle to the patches."""
 
+from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from services.training.encoders import MINILM_FILES, MINILM_SHA256
 from services.training.vggface2 import convert, load_vggface2
 from shared.memorability.encoders import encode
 from shared.memorability.preprocessing import vggface2_input
-from shared.memorability.se_resnet import SEResNet50
+from shared.memorability.se_resnet import FrozenBatchNorm, SEResNet50
 from shared.memorability.text_encoder import MiniLMEncoder
 from tests.vggface2_file import random_weights, write
 
@@ -148,3 +149,12 @@ def test_a_face_does_not_depend_on_its_batch(network: SEResNet50, crops: np.ndar
     assert together[1].patches.shape == (49, 2048)
     scale = float(alone[0].patches.abs().max())
     assert float((together[1].patches - alone[0].patches).abs().max()) < 1e-3 * scale  # float16
+
+
+def test_folded_norms_change_rounding_only(network: SEResNet50, crops: np.ndarray) -> None:
+    folded = deepcopy(network).eval()
+    folded.fold_norms()
+    assert not [layer for layer in folded.modules() if isinstance(layer, FrozenBatchNorm)]
+    with torch.inference_mode():
+        expected, found = network(torch.from_numpy(crops)), folded(torch.from_numpy(crops))
+    assert float((found - expected).abs().max()) < 1e-5 * float(expected.abs().max())

@@ -38,12 +38,12 @@ def test_captions_of_a_model_are_counted_by_faces_and_servers() -> None:
     assert seconds_here(COSTS, 1000, 2) == pytest.approx(1000 * 0.085 / 2 / USED_SHARE)
 
 
-def test_the_view_says_what_to_set() -> None:
+def test_the_view_says_what_it_takes() -> None:
     captions = Captions(3.0)
     found = plan(COSTS, 1_000_000, 7200, captions)
     console = Console(file=io.StringIO(), width=140)
     console.print(plan_view(COSTS, found, 1_000_000, 7200, 2, captions))
     seen = console.file.getvalue()  # type: ignore[attr-defined]
-    assert f"FACEMEM_WINDOW_PER_JOB={found.window}" in seen
+    assert f"{found.cores:,} cores like these" in seen
     assert "1,000,000 images in 2 h" in seen
     assert f"{found.servers:,} servers of Ollama" in seen

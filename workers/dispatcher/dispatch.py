@@ -98,13 +98,15 @@ def _admit_one(connections: Connections, job: OpenJob) -> list[Batch]:
 def open_jobs(connection: Connection, window: int) -> list[OpenJob]:
     """The running jobs with images at the door and room for them: each tenant's oldest, then each one's second, ...
 
-    Jobs of each priority have their own turns, so that none waits until all of the other are done.
+    Jobs of each priority have their own turns, so that none waits until all of the other are done. Where more images
+    are being worked at than `window`, as many may wait: each worker finds the next batch when it has done one.
     """
     rows = connection.execute(
         text("""
             with counted as (
                 select jobs.id, jobs.tenant, jobs.priority, jobs.created_at,
-                    :window - coalesce(sum(images) filter (where job_counts.state = 'dispatched'), 0) as room,
+                    greatest(:window, sum(images) filter (where job_counts.state = 'running'))
+                        - coalesce(sum(images) filter (where job_counts.state = 'dispatched'), 0) as room,
                     json_object_agg(stage, images) filter (where job_counts.state = 'ready' and images > 0) as waiting
                 from jobs join job_counts on job_counts.job_id = jobs.id
                 where jobs.state = 'running'
