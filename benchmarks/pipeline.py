@@ -96,11 +96,15 @@ def measured(setting: Setting, home: Path, bundle: Path, quick: bool) -> list[Ro
         latency = None if setting.naive_bar else alone(facemem, home, bare[0])
     rows = [compared(setting.what, "the bare loop", rates["system"], rates["bare"], BARE_BAR)]
     if naive:
-        rows.append(compared(setting.what, "the naive script", rates["system"], rates["naive"], setting.naive_bar))
+        note = f"The bare loop does {median(rates['bare']) / median(rates['naive']):.1f} x"
+        row = compared(setting.what, "the naive script", rates["system"], rates["naive"], setting.naive_bar, note)
+        rows.append(row)
     return rows + ([latency] if latency else [])
 
 
-def compared(what: str, against: str, ours: Sequence[float], theirs: Sequence[float], bar: float | None) -> Row:
+def compared(
+    what: str, against: str, ours: Sequence[float], theirs: Sequence[float], bar: float | None, note: str = ""
+) -> Row:
     """A row of the ratio of neighbours."""
     ratios = [one / other for one, other in zip(ours, theirs, strict=True)]
     return Row(
@@ -113,6 +117,7 @@ def compared(what: str, against: str, ours: Sequence[float], theirs: Sequence[fl
         min(ratios),
         max(ratios),
         bar,
+        note=note,
     )
 
 
