@@ -83,7 +83,7 @@ def create_app(configured: Settings) -> Api:
     app.before_request(findings.drop_old)
     app.extensions["facemem_exports"] = Places(export.MOST_AT_ONCE)
     app.extensions["facemem_watchers"] = Places(watch.MOST_AT_ONCE)
-    app.extensions["facemem_looks"] = SharedReads()
+    app.extensions["facemem_status_reads"] = SharedReads()
     authentication.register(app)
     rate_limits.register(app, configured)
     bodies.register(app)

@@ -142,9 +142,9 @@ def _read(job_id: UUID) -> Seen:
             status = job_status(session, job_id)
         return Seen(status.state, etag(status), status.model_dump_json(), _pause(status))
 
-    looks: SharedReads[tuple[str, str, UUID], Seen] = current_app.extensions["facemem_looks"]
+    reads: SharedReads[tuple[str, str, UUID], Seen] = current_app.extensions["facemem_status_reads"]
     # What is seen depends on who asks, and the addresses in it on where the service is mounted.
-    return looks.read((caller().tenant, request.script_root, job_id), found)
+    return reads.read((caller().tenant, request.script_root, job_id), found)
 
 
 def _watchers() -> Places:

@@ -31,7 +31,7 @@ def plan_view(costs: Costs, plan: Plan, images: int, deadline: float, cores: int
     return Group(
         Text(heading, "bold"),
         table,
-        Text(f"Object storage: {plan.stored_bytes / GIB:,.1f} GiB."),
+        Text(f"Object storage: {plan.stored_bytes / GIB:,.1f} GiB in the end; before, originals and states as well."),
         Text(f"This machine alone, {cores} cores: {span(seconds_here(costs, images, cores, captions))}."),
         Text(f"Measured on {costs.images} photographs here, with {costs.faces:.1f} faces each. {_by(captions)}", "dim"),
         Text("Everything else: API, dispatcher, PostgreSQL and Redis. A fifth of the time is left free.", "dim"),

@@ -57,7 +57,7 @@ class Plan:
     """What a number of images needs.
 
     cores: for the workers that compute, and for the rest. servers: of Ollama, if captions come from there.
-    stored_bytes: in object storage.
+    stored_bytes: what object storage keeps after the end.
     """
 
     kinds: list[Kind]

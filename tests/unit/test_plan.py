@@ -1,11 +1,14 @@
 """From what an image costs to how many workers a deadline needs."""
 
 import io
+from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from rich.console import Console
 
 from services.cli.plan_view import plan_view
+from services.planning.costs import _kept
 from services.planning.plan import USED_SHARE, Captions, Costs, plan, seconds_here
 from shared.jobs.states import Stage
 
@@ -36,6 +39,14 @@ def test_captions_of_a_model_are_counted_by_faces_and_servers() -> None:
     assert plan(COSTS, 36_000, 36_000, Captions(3.0, at_once=4)).servers < found.servers
     assert seconds_here(COSTS, 1000, 64, Captions(3.0)) == 6000
     assert seconds_here(COSTS, 1000, 2) == pytest.approx(1000 * 0.085 / 2 / USED_SHARE)
+
+
+def test_what_is_removed_after_the_end_is_not_kept(tmp_path: Path) -> None:
+    for number, kind in enumerate(("originals", "photos", "crops", "states")):
+        folder = tmp_path / "jobs" / str(uuid4()) / kind
+        folder.mkdir(parents=True)
+        (folder / "object").write_bytes(bytes(10**number))
+    assert _kept(tmp_path) == 10 + 100
 
 
 def test_the_view_says_what_it_takes() -> None:
