@@ -90,6 +90,7 @@ def _redis(broker_url: str) -> Iterator[tuple[str, bytes]]:
                 b"set": lambda key: broker.smembers(key),
                 b"zset": lambda key: broker.zrange(key, 0, -1, withscores=True),
                 b"stream": lambda key: broker.xrange(key),
+                b"none": lambda key: "gone since",  # a queue that was emptied meanwhile: its key goes with it
             }[broker.type(key)]
             yield f"redis {key.decode()}", key + _flat(read(key))
 
