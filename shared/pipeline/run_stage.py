@@ -23,7 +23,7 @@ from shared.errors import (
     StorageUnavailable,
     TransientError,
 )
-from shared.jobs import delivery, erase
+from shared.jobs import delivery, erase, strays
 from shared.jobs.delivery import Batch, ClaimedImage, Verdict
 from shared.jobs.states import ImageState, JobState, Stage
 from shared.pipeline.connections import Connections
@@ -86,6 +86,7 @@ Saved = Done | Skipped | Finished
 Outcome = Saved | Later | Failed
 Work = Callable[[list[ClaimedImage], UUID], Iterable[Outcome]]
 Save = Callable[[Connection, list[Saved]], None]
+Written = tuple[list[Batch], list[int]]  # the batches that go on; the images that this delivery had lost
 
 
 def run_stage(connections: Connections, batch: Batch, work: Work, save: Save) -> None:
@@ -102,13 +103,17 @@ def run_stage(connections: Connections, batch: Batch, work: Work, save: Save) ->
         log.info("nothing_to_claim", stage=batch.stage, batch=str(batch.id))
         return
     started = monotonic()
+    lost: list[int] = []
     with structlog.contextvars.bound_contextvars(stage=batch.stage, batch=str(batch.id), job=str(images[0].job_id)):
         try:
             with renewed(connections, [image.id for image in images], token) as getting_on:
                 for outcomes in portions(_outcomes(work, images, token)):
-                    following = _finish(connections, batch.stage, token, outcomes, save)
+                    following, fenced = _finish(connections, batch.stage, token, outcomes, save)
                     send(connections.celery, following, images[0].priority)
+                    lost += fenced
                     getting_on()
+            if lost:
+                _clear_lost(connections, images[0].job_id, lost, token)
         except _JobDeleted:
             _take_back(connections, images[0].job_id, token)
             return
@@ -131,6 +136,17 @@ def _take_back(connections: Connections, job_id: UUID, token: UUID) -> None:
     with connections.database.begin() as connection:
         erase.count_removed(connection, prefix, len(mine))
     log.info("job_deleted", objects=len(mine))
+
+
+def _clear_lost(connections: Connections, job_id: UUID, image_ids: list[int], token: UUID) -> None:
+    """Remove what this delivery stored of images that it had lost. If storage is away, tidying the job does it."""
+    try:
+        stored = strays.stored_under(connections.objects, job_id, image_ids, token)
+        with connections.database.connect() as connection:
+            left = strays.unnamed(connection, job_id, stored)
+        connections.objects.delete(left)
+    except StorageUnavailable as error:
+        log.warning("not_cleared", error=error.detail)
 
 
 def _outcomes(work: Work, images: list[ClaimedImage], token: UUID) -> Iterator[Outcome]:
@@ -173,8 +189,8 @@ def portions(outcomes: Iterator[Outcome]) -> Iterator[list[Outcome]]:
         yield portion
 
 
-def _finish(connections: Connections, stage: Stage, token: UUID, outcomes: list[Outcome], save: Save) -> list[Batch]:
-    """Write everything, and return the batches that go on. Outputs that cannot be written fail their images."""
+def _finish(connections: Connections, stage: Stage, token: UUID, outcomes: list[Outcome], save: Save) -> Written:
+    """Write everything. Outputs that cannot be written fail their images."""
     try:
         return _write(connections, stage, token, outcomes, save)
     except (OperationalError, _JobDeleted):
@@ -185,7 +201,7 @@ def _finish(connections: Connections, stage: Stage, token: UUID, outcomes: list[
         return _write(connections, stage, token, [Failed(outcome.image, broken) for outcome in outcomes], save)
 
 
-def _write(connections: Connections, stage: Stage, token: UUID, outcomes: list[Outcome], save: Save) -> list[Batch]:
+def _write(connections: Connections, stage: Stage, token: UUID, outcomes: list[Outcome], save: Save) -> Written:
     """Outputs, states, counters and failed attempts in one transaction, for the images that are still held."""
     settings = connections.settings
     with connections.database.begin() as connection:
@@ -195,8 +211,9 @@ def _write(connections: Connections, stage: Stage, token: UUID, outcomes: list[O
             raise _JobDeleted
         job, held = found
         mine = [outcome for outcome in outcomes if outcome.image.id in held]
-        if len(mine) < len(outcomes):
-            log.warning("fenced", images=len(outcomes) - len(mine))
+        fenced = [image_id for image_id in ids if image_id not in held]
+        if fenced:
+            log.warning("fenced", images=len(fenced))
         save(connection, [outcome for outcome in mine if isinstance(outcome, Saved)])
         verdicts = _verdicts(stage, mine, settings, paused=job == JobState.PAUSED)
         following = delivery.conclude(connection, token, verdicts, settings.dispatch_lease_seconds)
@@ -208,7 +225,7 @@ def _write(connections: Connections, stage: Stage, token: UUID, outcomes: list[O
                 if isinstance(outcome, Failed) and not isinstance(outcome.error, PartUnavailable)
             ),
         )
-    return following
+    return following, fenced
 
 
 def _verdicts(stage: Stage, outcomes: list[Outcome], settings: Settings, *, paused: bool) -> list[Verdict]:

@@ -7,15 +7,16 @@ job has ended: what is on the list is older than that.
 
 from collections.abc import Callable
 from datetime import datetime
+from itertools import islice
 from uuid import UUID
 
 import structlog
-from sqlalchemy import func, select, text, update
+from sqlalchemy import Connection, func, select, text, update
 from sqlalchemy.orm import Session
 
 from shared.database.tables import Image, Job
 from shared.errors import StorageUnavailable
-from shared.jobs import forget
+from shared.jobs import forget, strays
 from shared.jobs.in_hand import in_hand_until, window_seconds
 from shared.jobs.states import FINAL, ImageState
 from shared.pipeline.connections import Connections
@@ -51,6 +52,8 @@ def _tidied(connections: Connections, job_id: UUID, scores_only: bool, finished_
             pass
         # Those that no image names: of attempts that were cut short.
         _clear(connections, job_id, keys.originals(job_id), keep=_kept_originals)
+        for prefix in (keys.photos(job_id), keys.crops(job_id)):
+            _clear_strays(connections, job_id, prefix)
     except StorageUnavailable as error:
         log.warning("not_tidied", job=str(job_id), error=error.detail)
         return False
@@ -71,11 +74,26 @@ def _clear(
     """
     found = list(connections.objects.keys(prefix))
     with connections.database.connect() as connection:
-        query = text("select exists (select from jobs where id = :job and finished_at is not null)")
-        if not connection.execute(query, {"job": job_id}).scalar_one():
+        if not _ended(connection, job_id):
             return
     kept = keep(connections, job_id) if keep else set()
     connections.objects.delete([key for key in found if key not in kept])
+
+
+def _clear_strays(connections: Connections, job_id: UUID, prefix: str) -> None:
+    """Remove what lies under a prefix and no row names, if the job has ended."""
+    stored = connections.objects.keys(prefix)
+    while some := list(islice(stored, KEYS_AT_ONCE)):
+        with connections.database.connect() as connection:
+            left = strays.unnamed(connection, job_id, some) if _ended(connection, job_id) else []
+        if left:
+            connections.objects.delete(left)
+            log.info("strays_removed", job=str(job_id), objects=len(left))
+
+
+def _ended(connection: Connection, job_id: UUID) -> bool:
+    query = text("select exists (select from jobs where id = :job and finished_at is not null)")
+    return bool(connection.execute(query, {"job": job_id}).scalar_one())
 
 
 def _clear_pixels(connections: Connections, job_id: UUID) -> None:
