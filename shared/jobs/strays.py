@@ -23,11 +23,11 @@ def stored_under(objects: Objects, job_id: UUID, image_ids: Sequence[int], token
 
 
 def unnamed(connection: Connection, job_id: UUID, stored: Sequence[str]) -> list[str]:
-    """Those of some objects which workers stored for a job that no row names, of it or of a job that scores it again."""
+    """Those of some objects of a job, stored by workers, that no row names: of it, or of a job that scores it again."""
     # A worker's keys begin with the image's id, so rows are found by that. States are named after their batch.
     images = {key: _image_id(key) for key in stored}
     values = {"job": job_id, "ids": sorted({image for image in images.values() if image is not None})}
-    named = set(connection.execute(text(_NAMED), values).scalars())
+    named: set[str] = set(connection.execute(text(_NAMED), values).scalars())
     left = [key for key in stored if key not in named]
     if left:
         named = set(connection.execute(text(_NAMED_ELSEWHERE), {"job": job_id, "keys": left}).scalars())
