@@ -17,11 +17,15 @@ from shared.jobs.states import FINAL, ImageState, JobState, Priority, Stage
 
 @dataclass(frozen=True)
 class Batch:
-    """What a message carries: a stage's task on some images of one job."""
+    """What a message carries: a stage's task on some images of one job.
+
+    alone: whether its worker shall have nothing else in hand, because the last one that had these images died.
+    """
 
     stage: Stage
     id: UUID
     image_ids: tuple[int, ...]
+    alone: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,16 +76,18 @@ def admit(connection: Connection, job_id: UUID, stage: Stage, limit: int, lease_
         return []
     waiting = connection.execute(
         text("""
-            select id, attempt from images
+            select id, attempt, attempt > 0 and exists (
+                select from attempts
+                where image_id = images.id and stage = :stage and reason = 'worker_lost') as suspect
+            from images
             where job_id = :job and stage = :stage and state = 'ready' and (not_before is null or not_before <= now())
             order by id limit :limit for update skip locked
         """),
         {"job": job_id, "stage": stage, "limit": limit},
     ).all()
     fresh = [row.id for row in waiting if row.attempt == 0]
-    groups = [fresh] if fresh else []
-    groups += [[row.id] for row in waiting if row.attempt > 0]
-    batches = [Batch(stage, uuid4(), tuple(ids)) for ids in groups]
+    batches = [Batch(stage, uuid4(), tuple(fresh))] if fresh else []
+    batches += [Batch(stage, uuid4(), (row.id,), row.suspect) for row in waiting if row.attempt > 0]
     for batch in batches:
         move(
             connection,

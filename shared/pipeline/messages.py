@@ -24,7 +24,8 @@ def send(celery: Celery, batches: Iterable[Batch], priority: Priority) -> None:
         try:
             celery.send_task(
                 PLANS[batch.stage].task,
-                kwargs={"batch_id": str(batch.id), "image_ids": list(batch.image_ids)},
+                kwargs={"batch_id": str(batch.id), "image_ids": list(batch.image_ids)}
+                | ({"alone": True} if batch.alone else {}),
                 queue=queue(batch.stage, priority),
                 ignore_result=True,
             )

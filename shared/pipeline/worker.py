@@ -12,6 +12,7 @@ from shared.jobs.delivery import Batch
 from shared.jobs.states import Priority, Stage
 from shared.pipeline.connections import Connections
 from shared.pipeline.run_stage import Save, Work, run_stage
+from shared.pipeline.side_by_side import SideBySide
 from shared.pipeline.stages import PLANS, queue
 from shared.settings import Settings, settings
 
@@ -34,9 +35,12 @@ def main(stage: Stage, build: Build, at_once: Callable[[Settings], int | None] =
     work, save = build(connections)
     plan = PLANS[stage]
 
+    hands = SideBySide()
+
     @connections.celery.task(name=plan.task)
-    def ring(batch_id: str, image_ids: list[int]) -> None:
-        run_stage(connections, Batch(stage, UUID(batch_id), tuple(image_ids)), work, save)
+    def ring(batch_id: str, image_ids: list[int], alone: bool = False) -> None:
+        with hands.alone() if alone else hands.with_others():
+            run_stage(connections, Batch(stage, UUID(batch_id), tuple(image_ids), alone), work, save)
 
     log.info("worker_ready", stage=stage, name=arguments.name)
     connections.celery.worker_main(

@@ -9,10 +9,12 @@ from kombu import Message, Queue
 from sqlalchemy import text
 
 from shared.jobs import delivery
-from shared.jobs.delivery import Batch
+from shared.jobs.delivery import Batch, record_attempts
+from shared.jobs.moves import move
 from shared.jobs.states import Priority, Stage
+from shared.jobs.sweep import take_back_lost
 from shared.pipeline.connections import Connections
-from shared.pipeline.messages import waiting_messages
+from shared.pipeline.messages import send, waiting_messages
 from shared.pipeline.stages import queue
 from tests.integration.conftest import counters_are_exact
 from workers.dispatcher import dispatch
@@ -162,6 +164,27 @@ def test_two_dispatchers_at_once_let_each_image_in_once(connections: Connections
         batches = connection.execute(text("select count(distinct batch_id), count(*) from images")).one()
     assert batches[1] == 200
     assert messages(connections) == batches[0]
+
+
+def test_what_lost_its_worker_is_tried_by_itself(connections: Connections, new_job: NewJob) -> None:
+    """One that failed otherwise travels alone, but may be in hand beside others."""
+    job = new_job(images=3)
+    with connections.database.begin() as connection:
+        [batch] = delivery.admit(connection, job, Stage.DETECTION, 16, 60)
+        assert not batch.alone
+        delivery.claim(connection, batch, uuid4(), 60)
+        connection.execute(text("update images set lease_expires_at = now() - interval '1 s' where position = 0"))
+        take_back_lost(connection, 4)
+        failed = "update images set state = 'ready' where position = 1"
+        move(connection, failed)
+        record_attempts(connection, [(batch.image_ids[1], Stage.DETECTION, 1, "fetch_failed", None)])
+        suspect, unlucky = delivery.admit(connection, job, Stage.DETECTION, 16, 60)
+    assert (suspect.image_ids, suspect.alone) == (batch.image_ids[:1], True)
+    assert (unlucky.image_ids, unlucky.alone) == (batch.image_ids[1:2], False)
+    send(connections.celery, [suspect], Priority.BULK)
+    with connections.celery.connection_for_read() as broker:
+        message = broker.SimpleQueue(Queue(str(Stage.DETECTION))).get(timeout=5)
+    assert message.payload[1] == {"batch_id": str(suspect.id), "image_ids": list(suspect.image_ids), "alone": True}
 
 
 def test_finished_jobs_are_closed_and_tidied(connections: Connections, new_job: NewJob) -> None:

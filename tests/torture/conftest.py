@@ -1,0 +1,77 @@
+"""The machine that faults are done to, and what the suite tells at its end."""
+
+import logging
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from services.client import Facemem
+from services.local import supervisor
+from tests.torture.machine import Machine, machine
+from tests.torture.repetitions import SEED
+from tests.torture.torture import Torture, photo_server
+from tests.webhook_receiver import receiver
+
+# So large are the disks that are filled: room for what is kept there, and little more.
+DISKS = {"database": "400m", "broker": "48m", "temporary": "64m"}
+TABLE = pytest.StashKey[list[tuple[str, int]]]()
+
+
+@pytest.fixture(scope="session")
+def torture(request: pytest.FixtureRequest) -> Iterator[Torture]:
+    with _folder() as home, machine(home) as running, _tortured(running) as made:
+        yield made
+        request.config.stash.setdefault(TABLE, [])
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    """A folder whose parts are small disks of their own, where this may be arranged."""
+    # A short path: it holds a socket.
+    home = Path(tempfile.mkdtemp(prefix="torture-"))
+    mounted = []
+    for name, size in DISKS.items():
+        place = home / name
+        place.mkdir()
+        if os.geteuid() == 0:
+            mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "torture", str(place)]
+            if subprocess.run(mount, capture_output=True, check=False).returncode == 0:
+                mounted.append(place)
+    home.chmod(0o711)
+    try:
+        yield home
+    finally:
+        for place in mounted:
+            subprocess.run(["umount", "--lazy", str(place)], check=True)
+        shutil.rmtree(home)
+
+
+@contextmanager
+def _tortured(running: Machine) -> Iterator[Torture]:
+    # What ends again and again is wanted back at once.
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)  # or a failure would show every request of storage
+    supervisor.LONGEST_DELAY_SECONDS = supervisor.FIRST_DELAY_SECONDS
+    with receiver() as listening, photo_server() as links, Facemem(running.api_url) as client:
+        secret = client.webhooks.create(f"{listening.address}/events").secret
+        uploads = running.home / "uploads"
+        uploads.mkdir()
+        yield Torture(running, listening, secret, links, uploads)
+
+
+def pytest_report_header() -> str:
+    return f"torture: FACEMEM_SEED={SEED}"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """The table of faults: repetitions, failures, and what that bounds."""
+    rows = config.stash.get(TABLE, [])
+    if rows:
+        terminalreporter.section(f"torture, seed {SEED}")
+    for name, done in rows:
+        terminalreporter.write_line(f"{name:68} {done:4} repetitions, 0 failures: below {min(1, 3 / done):.1%}")

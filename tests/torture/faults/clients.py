@@ -1,0 +1,60 @@
+"""What clients do, and what is done to the API that they talk to."""
+
+import threading
+from contextlib import suppress
+from random import Random
+from time import sleep
+from uuid import UUID, uuid4
+
+from services.client import ApiError, Facemem, Unreachable
+from tests.torture.faults.table import Fault
+from tests.torture.machine import answers
+from tests.torture.torture import IMAGES, Torture
+
+
+def killed_in_mid_upload(torture: Torture, rng: Random) -> None:
+    """The API is killed while a submission is sent. The client sends it again under the same key: it is one job."""
+    files, key = torture.files(rng), str(uuid4())
+    killer = threading.Timer(rng.uniform(0, 0.15), torture.machine.kill, ("api",))
+    killer.start()
+    with Facemem(torture.machine.api_url) as client:
+        made = None
+        with suppress(Unreachable):  # the client tries again by itself, but not for as long as the API needs
+            made = client.submit(files, idempotency_key=key, captioner="ollama").id
+        killer.join()
+        torture.until(lambda: answers(f"{torture.machine.api_url}/readyz"))
+        job = client.submit(files, idempotency_key=key, captioner="ollama")
+    assert made in (job.id, None)
+    torture.accept(job.id, job.images)
+
+
+def cancelled(torture: Torture, rng: Random) -> None:
+    """A job is cancelled at any moment of its way."""
+    job = torture.submit(rng)
+    sleep(rng.uniform(0, 2))
+    with Facemem(torture.machine.api_url) as client, suppress(ApiError):  # it may have ended before
+        client.cancel(job)
+
+
+def deleted(torture: Torture, rng: Random) -> None:
+    """A job and single images of another are deleted at any moment of their way."""
+    whole, part = torture.submit(rng), torture.submit(rng)
+    sleep(rng.uniform(0, 2))
+    with Facemem(torture.machine.api_url) as client:
+        client.delete_job(whole)
+        del torture.accepted[whole]
+        for position in rng.sample(range(IMAGES), 3):
+            client.delete_image(_image(torture, part, position))
+            torture.accepted[part] -= 1
+
+
+def _image(torture: Torture, job: UUID, position: int) -> int:
+    query = "select id from images where job_id = :job and position = :position"
+    return int(str(torture.scalar(query, job=job, position=position)))
+
+
+FAULTS = [
+    Fault("the API killed in mid-upload, and the client tries again", 50, killed_in_mid_upload),
+    Fault("cancelled at any moment", 25, cancelled, may_fail=True),
+    Fault("deleted at any moment, in whole and in part", 25, deleted),
+]

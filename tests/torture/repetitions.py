@@ -1,0 +1,24 @@
+"""How often the torture suite does what it does: in full with FACEMEM_TORTURE=full, else a tenth of that.
+
+FACEMEM_TORTURE may also be a share, as 0.5; FACEMEM_SEED repeats what an earlier run did by chance.
+"""
+
+import os
+from time import time_ns
+
+TENTH = 0.1
+
+
+def share() -> float:
+    """Which part of the repetitions is done."""
+    asked = os.environ.get("FACEMEM_TORTURE", "")
+    return 1.0 if asked == "full" else float(asked or TENTH)
+
+
+def times(full: int) -> int:
+    """How many repetitions are done of so many; at least one."""
+    return max(1, int(full * share()))
+
+
+# One for the whole run; what fails names it.
+SEED = int(os.environ.get("FACEMEM_SEED") or time_ns() % 2**32)
