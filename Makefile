@@ -6,7 +6,7 @@ READY := $(VENV)/ready
 PYTHON := python3
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint model bench up clean
+.PHONY: help install demo test torture lint model bench up clean
 
 help: ## list the targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,6 +18,9 @@ demo: $(READY) ## show the whole way on sample photographs: table on the screen,
 
 test: $(READY) ## run all tests, against real servers
 	$(BIN)/pytest
+
+torture: $(READY) ## kill, freeze and starve a running system in every way, for hours (SHARE=0.1: a tenth of that)
+	FACEMEM_TORTURE=$(or $(SHARE),full) $(BIN)/pytest tests/torture
 
 lint: $(READY) ## check style, types and which module imports which
 	$(BIN)/ruff check .

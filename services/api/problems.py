@@ -132,6 +132,13 @@ class InvalidSubmission(RequestError):
     code = "invalid_submission"
 
 
+class Abandoned(RequestError):
+    """Nothing arrived for hours, so the submission was given up and nothing of it is kept. Send it again."""
+
+    code = "submission_abandoned"
+    status = HTTPStatus.REQUEST_TIMEOUT
+
+
 class UnsupportedMedia(RequestError):
     """Send files as multipart/form-data or in a zip or tar, or name them in JSON, JSON lines or CSV."""
 

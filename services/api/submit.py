@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from http import HTTPStatus
+from uuid import UUID
 
 from flask import Response, jsonify, make_response, request
 from flask_openapi3 import APIBlueprint, Tag
@@ -12,7 +13,7 @@ from services.api import idempotency, quotas
 from services.api.caller import caller
 from services.api.idempotency import Answer
 from services.api.parts import Parts, parts
-from services.api.problems import Problem
+from services.api.problems import Abandoned, Problem
 from services.api.schemas import JobStatus, Preview
 from services.api.schemas.submission import DAY
 from services.api.status import job_status
@@ -20,8 +21,8 @@ from services.api.submission import options, reading
 from services.api.submission.described import PARAMETERS, REQUEST_BODY
 from services.api.submission.preview import Rejections, preview, used_limits
 from services.api.submission.reading import Submission
-from services.api.submission.storing import discard
-from shared.jobs import audit
+from services.api.submission.storing import Place, discard
+from shared.jobs import arrivals, audit
 from shared.jobs.accept import NewJob, accept
 from shared.settings import Settings
 
@@ -53,11 +54,21 @@ def submit() -> Response:
         query, dry_run = options.in_query(request.args)
         key = idempotency.key_of(request)
         _check_early(ours, query, key)
-        with reading.received(request, ours.settings, None if dry_run else ours.objects, query) as submission:
+        with reading.received(request, ours.settings, None if dry_run else _place(ours), query) as submission:
             if dry_run:
                 return jsonify(_previewed(ours, submission).model_dump(mode="json"))
             answer, replayed = _committed(ours, submission, key)
     return _accepted(answer, replayed)
+
+
+def _place(ours: Parts) -> Place:
+    tenant = caller().tenant
+
+    def note(job_id: UUID) -> None:
+        with ours.database.begin() as connection:
+            arrivals.renew(connection, job_id, tenant)
+
+    return Place(ours.objects, note)
 
 
 def _check_early(ours: Parts, query: dict[str, object], key: str | None) -> None:
@@ -138,6 +149,8 @@ def _committed(ours: Parts, submission: Submission, key: str | None) -> tuple[An
                 if before is not None:
                     discard(ours.objects, submission.id)
                     return before, True
+            if submission.noted and not arrivals.accepted(connection, submission.id):
+                raise Abandoned
             images = _write(ours, connection, submission, Rejections(submission.images))
             audit.record(connection, tenant, caller().actor, "job.submitted", submission.id, images=images)
             # Before COMMIT: whatever fails after it would make a client submit again what is accepted already.

@@ -89,6 +89,7 @@ def plant(connection: Connection, objects: Objects, tenant: str) -> Planted:
         expires_at=FAR,
     )
     objects.put(f"uploads/{there.upload}", b"not taken")
+    _add(connection, "arrivals", job_id=uuid4(), tenant=tenant)
     _add(connection, "idempotency", tenant=tenant, key="once", fingerprint=b"x", job_id=there.job, answer={})
     secret = "whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
     _add(

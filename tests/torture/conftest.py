@@ -25,13 +25,13 @@ TABLE = pytest.StashKey[list[tuple[str, int]]]()
 
 @pytest.fixture(scope="session")
 def torture(request: pytest.FixtureRequest) -> Iterator[Torture]:
-    with _folder() as home, machine(home) as running, _tortured(running) as made:
+    with machine_folder() as home, machine(home) as running, tortured(running) as made:
         yield made
         request.config.stash.setdefault(TABLE, [])
 
 
 @contextmanager
-def _folder() -> Iterator[Path]:
+def machine_folder() -> Iterator[Path]:
     """A folder whose parts are small disks of their own, where this may be arranged."""
     # A short path: it holds a socket.
     home = Path(tempfile.mkdtemp(prefix="torture-"))
@@ -53,7 +53,7 @@ def _folder() -> Iterator[Path]:
 
 
 @contextmanager
-def _tortured(running: Machine) -> Iterator[Torture]:
+def tortured(running: Machine) -> Iterator[Torture]:
     # What ends again and again is wanted back at once.
     logging.getLogger("werkzeug").setLevel(logging.WARNING)  # or a failure would show every request of storage
     supervisor.LONGEST_DELAY_SECONDS = supervisor.FIRST_DELAY_SECONDS

@@ -26,7 +26,7 @@ from tests.torture.proxy import FaultProxy
 from tests.torture.stand_ins import BUILD
 
 ROOT = Path(__file__).resolve().parents[2]
-FAKE_CLOCK = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
+FAKE_CLOCK = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), Path("libfaketime.so.1"))
 CLOCKS_SECONDS = 3600  # that a wrong clock is fast
 START_SECONDS = 60.0
 

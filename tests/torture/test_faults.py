@@ -1,12 +1,15 @@
 """Every fault, again and again: what was accepted comes to its one end, and nothing else is there afterwards."""
 
+from pathlib import Path
 from random import Random
 
 import pytest
 
-from tests.torture.conftest import TABLE
-from tests.torture.faults import EVERYTHING, FAULTS
+from tests.conftest import missing
+from tests.torture.conftest import TABLE, machine_folder, tortured
+from tests.torture.faults import EVERYTHING, FAULTS, WRONG_CLOCKS
 from tests.torture.faults.table import Fault
+from tests.torture.machine import FAKE_CLOCK, machine
 from tests.torture.repetitions import SEED, times
 from tests.torture.torture import Torture
 
@@ -16,6 +19,24 @@ MOST_SECONDS = 6 * 3600
 @pytest.mark.timeout(MOST_SECONDS)
 @pytest.mark.parametrize("fault", [*FAULTS, EVERYTHING], ids=lambda fault: fault.name.replace(" ", "_"))
 def test_nothing_is_lost_or_doubled(fault: Fault, torture: Torture, pytestconfig: pytest.Config) -> None:
+    repeat(fault, torture)
+    pytestconfig.stash.setdefault(TABLE, []).append((fault.name, times(fault.times)))
+
+
+@pytest.mark.timeout(MOST_SECONDS)
+def test_wrong_clocks_change_nothing(pytestconfig: pytest.Config) -> None:
+    """Half of the workers are an hour fast: leases are counted by the database's clock alone."""
+    if not FAKE_CLOCK.is_file():
+        missing("libfaketime (Debian: faketime)")
+    with machine_folder() as home, machine(home, wrong_clocks=True) as running, tortured(running) as torture:
+        maps = Path(f"/proc/{running.pid('detection-1')}/maps").read_text()
+        assert str(FAKE_CLOCK) in maps, "the clock is right after all"
+        repeat(WRONG_CLOCKS, torture)
+    pytestconfig.stash.setdefault(TABLE, []).append((WRONG_CLOCKS.name, times(WRONG_CLOCKS.times)))
+
+
+def repeat(fault: Fault, torture: Torture) -> None:
+    """Do it as often as is asked for. Each time everything comes to its end, and all promises hold."""
     for number in range(times(fault.times)):
         torture.forget()
         fault.act(torture, Random(f"{SEED} {fault.name} {number}"))
@@ -23,4 +44,3 @@ def test_nothing_is_lost_or_doubled(fault: Fault, torture: Torture, pytestconfig
         broken = torture.broken(may_fail=fault.may_fail)
         assert not broken, f"repetition {number} with FACEMEM_SEED={SEED}:\n" + "\n".join(broken)
     assert torture.drained(), "messages are left in Redis"
-    pytestconfig.stash.setdefault(TABLE, []).append((fault.name, times(fault.times)))

@@ -118,9 +118,11 @@ class Torture:
         # A delivery that a killed dispatcher had in hand is taken up after minutes: here the time passes at once.
         with self.machine.database.begin() as connection:
             connection.execute(text("update deliveries set next_attempt_at = now() where next_attempt_at is not null"))
+            connection.execute(text("update arrivals set seen_at = seen_at - interval '1 day'"))  # nobody submits now
         follows = """
             select (select count(*) from jobs where tidied_at is null)
                  + (select count(*) from deliveries where next_attempt_at is not null)
+                 + (select count(*) from arrivals)
         """
         self.until(lambda: not self.scalar(follows) and not self.waiting(), SETTLE_SECONDS)
 
@@ -175,7 +177,7 @@ class Torture:
         """Begin anew, with nothing in the database and in storage, and everything there."""
         self.until(lambda: answers(f"{self.machine.api_url}/readyz"))
         with self.machine.database.begin() as connection:
-            connection.execute(text("truncate jobs, deliveries, idempotency, deletions, uploads cascade"))
+            connection.execute(text("truncate jobs, deliveries, idempotency, deletions, uploads, arrivals cascade"))
         client = self.machine.bucket.client()
         stored = self.machine.stored()
         for begin in range(0, len(stored), 1000):

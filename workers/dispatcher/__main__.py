@@ -15,6 +15,7 @@ from shared.errors import TransientError
 from shared.jobs.wake import Notices
 from shared.pipeline.connections import Connections
 from shared.settings import settings
+from workers.dispatcher.abandoned import remove_abandoned
 from workers.dispatcher.dispatch import sweep, tick
 from workers.dispatcher.erase import erase
 from workers.dispatcher.expired_uploads import remove_strays, remove_uploads
@@ -62,6 +63,7 @@ def main() -> None:
     for one_round, pause in (
         (sweep, SELDOM_SECONDS),
         (remove_uploads, SELDOM_SECONDS),
+        (remove_abandoned, SELDOM_SECONDS),
         (remove_strays, STRAYS_SECONDS),
         (forget_answers, FORGET_SECONDS),
         (forget_paces, PACES_SECONDS),

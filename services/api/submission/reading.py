@@ -18,10 +18,9 @@ from services.api.submission import files, json_document, manifests, tars, unpac
 from services.api.submission.boundaries import CHUNK_BYTES
 from services.api.submission.lines import Reader, reader
 from services.api.submission.options import from_texts, together
-from services.api.submission.storing import Storing, discard
+from services.api.submission.storing import Place, Storing, discard
 from shared.jobs.accept import NewImage
 from shared.settings import Settings
-from shared.storage.objects import Objects
 
 FORM = "multipart/form-data"
 JSON = "application/json"
@@ -44,6 +43,7 @@ class Submission:
     fingerprint: SHA-256 over everything that was submitted, however it was wrapped.
     options: what it says about its job, known when `images` has come to its end.
     size: its bytes, and `size_limit` the limit that bounds them.
+    noted: whether it is on record as arriving, because it brought files.
     """
 
     id: UUID
@@ -52,13 +52,12 @@ class Submission:
     options: Callable[[], JobOptions]
     size: int
     size_limit: str
+    noted: bool = False
 
 
 @contextmanager
-def received(
-    request: Request, settings: Settings, objects: Objects | None, query: dict[str, Any]
-) -> Iterator[Submission]:
-    """The submission that a request brings. Its files are in storage then, unless `objects` is None.
+def received(request: Request, settings: Settings, place: Place | None, query: dict[str, Any]) -> Iterator[Submission]:
+    """The submission that a request brings. Its files are in storage then, unless `place` is None.
 
     `query` has the options in its address. Raises RequestError for what cannot be read or is too much, ValidationError
     for options that do not fit; then nothing of it is left in storage.
@@ -66,7 +65,7 @@ def received(
     if request.content_encoding not in (None, "", "identity"):
         raise UnsupportedMedia("Send the body as it is, without Content-Encoding.")
     if brings_files(request):
-        with _files(request, settings, objects, query) as submission:
+        with _files(request, settings, place, query) as submission:
             yield submission
     elif request.mimetype == JSON or request.mimetype in _TEXTS:
         with _manifest(request, settings, query) as submission:
@@ -97,26 +96,26 @@ def _pieces(request: Request) -> Iterator[bytes]:
 
 
 @contextmanager
-def _files(
-    request: Request, settings: Settings, objects: Objects | None, query: dict[str, Any]
-) -> Iterator[Submission]:
+def _files(request: Request, settings: Settings, place: Place | None, query: dict[str, Any]) -> Iterator[Submission]:
     job_id = uuid4()
     try:
-        with Storing(job_id, settings, objects) as storing:
+        with Storing(job_id, settings, place) as storing:
             if request.mimetype == FORM:
                 options = together(query, from_texts(files.receive(request, settings, storing)))
             else:
                 options = together(query, {})
                 unpacking.receive(_pieces(request), ARCHIVES[request.mimetype], settings, storing)
     except Exception:
-        if objects is not None:
-            discard(objects, job_id)
+        if place is not None:
+            discard(place.objects, job_id)
         raise
     records = storing.records
     fingerprint = _fingerprint("files", options.model_dump(mode="json"), records.fingerprint)
     try:
         limit = "max_submission_bytes" if request.mimetype == FORM else "max_unpacked_bytes"
-        yield Submission(job_id, fingerprint, records, lambda: options, records.stored_bytes, limit)
+        yield Submission(
+            job_id, fingerprint, records, lambda: options, records.stored_bytes, limit, noted=storing.noted
+        )
     finally:
         records.close()
 

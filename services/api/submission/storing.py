@@ -1,8 +1,12 @@
 """Files on their way into storage, several at a time, while the next ones arrive."""
 
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import dataclass
+from math import inf
+from time import monotonic
 from types import TracebackType
 from typing import Self
 from uuid import UUID, uuid4
@@ -14,6 +18,7 @@ from services.api.submission.refusals import check_number
 from services.api.submission.spool import Records, Spooled
 from shared.errors import PermanentError, TooLarge, TransientError
 from shared.jobs.accept import NewImage
+from shared.jobs.arrivals import RENEW_SECONDS
 from shared.settings import Settings
 from shared.storage import keys
 from shared.storage.objects import Objects
@@ -33,17 +38,26 @@ class NotAFile(PermanentError):
     code = "not_a_file"
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where files are put, and how it is noted for which job they are on their way."""
+
+    objects: Objects
+    note: Callable[[UUID], None]
+
+
 class Storing:
     """Puts the files of one job into storage, in parallel, and keeps their images in `records`, in their order.
 
-    Without `objects` it only looks at them.
+    Without a place it only looks at them.
     """
 
-    def __init__(self, job_id: UUID, settings: Settings, objects: Objects | None) -> None:
+    def __init__(self, job_id: UUID, settings: Settings, place: Place | None) -> None:
         self.records = Records((TooLarge, NotAFile))
         self._job_id = job_id
         self._settings = settings
-        self._objects = objects
+        self._place = place
+        self._noted = -inf
         self._under_way: deque[Future[NewImage]] = deque()
         self._threads = ThreadPoolExecutor(UPLOADS_AT_ONCE)
 
@@ -57,8 +71,18 @@ class Storing:
         if error is not None:
             self.records.close()
 
+    @property
+    def noted(self) -> bool:
+        """Whether the job is on record as arriving."""
+        return self._noted > -inf
+
     def add(self, name: str, file: Spooled) -> None:
         """Store one more file. Raises LimitExceeded if it is one too many, and what storing the earlier ones raised."""
+        try:
+            self._note()
+        except BaseException:
+            file.close()
+            raise
         # Before any check: from here on the thread closes the file, whatever happens.
         self._under_way.append(self._threads.submit(self._stored, plain(name or "unnamed"), file))
         check_number(self.records.number + len(self._under_way), self._settings)
@@ -76,6 +100,11 @@ class Storing:
         while self._under_way:
             self.records.add(self._under_way.popleft().result())
 
+    def _note(self) -> None:
+        if self._place is not None and monotonic() - self._noted >= RENEW_SECONDS:
+            self._place.note(self._job_id)
+            self._noted = monotonic()
+
     def _stored(self, name: str, file: Spooled) -> NewImage:
         """One file. One that is too large is an image that failed; it does not fail its neighbours."""
         with closing(file):
@@ -83,8 +112,8 @@ class Storing:
                 error = TooLarge(f"The file has {file.size:,} bytes; this service accepts {most:,}.")
                 return NewImage(name, rejected=error, content_digest=file.digest)
             key = keys.original(self._job_id, uuid4())
-            if self._objects is not None:
-                self._objects.put(key, file.content)
+            if self._place is not None:
+                self._place.objects.put(key, file.content)
             return NewImage(name, original_key=key, original_bytes=file.size, content_digest=file.digest)
 
 

@@ -9,11 +9,12 @@ from shared.database.tables.deletions import Deletion
 from shared.database.tables.faces import Explanation, Face
 from shared.database.tables.images import Attempt, Image
 from shared.database.tables.jobs import Job, JobCount, Pace
-from shared.database.tables.submissions import Idempotency, Upload
+from shared.database.tables.submissions import Arrival, Idempotency, Upload
 from shared.database.tables.webhooks import Delivery, DeliveryAttempt, Webhook
 
 __all__ = [
     "ApiKey",
+    "Arrival",
     "Attempt",
     "Audit",
     "Deletion",

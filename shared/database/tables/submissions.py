@@ -36,6 +36,20 @@ class Upload(Table):
     __table_args__ = (Index("ix_uploads_digest", "tenant", "digest", postgresql_where=text("digest is not null")),)
 
 
+class Arrival(Table):
+    """A submission whose files are on their way into storage. The API writes it before the first object, renews it, and
+    takes it away in the transaction that accepts the job; a crash leaves it behind, and the dispatcher clears up.
+    """
+
+    __tablename__ = "arrivals"
+
+    job_id: Mapped[UUID] = mapped_column(primary_key=True)
+    """The job that it may become; its objects lie under that already."""
+    tenant: Mapped[str]
+    seen_at: Mapped[datetime | None] = mapped_column(server_default=func.now())
+    """NULL when it was given up: it can be accepted no more, and its objects are being removed."""
+
+
 class Idempotency(Table):
     """The answer to a submission that carried an Idempotency-Key. Written in the transaction that accepts the job."""
 

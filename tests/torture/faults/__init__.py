@@ -14,3 +14,4 @@ FAULTS: list[Fault] = [
     *clients.FAULTS,
 ]
 EVERYTHING = everything.fault(FAULTS)
+WRONG_CLOCKS = workers.WRONG_CLOCKS

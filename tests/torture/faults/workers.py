@@ -76,6 +76,11 @@ def thawed(torture: Torture, rng: Random) -> None:
         sleep(PAST_LEASE_SECONDS)
 
 
+def killed_anywhere(torture: Torture, rng: Random) -> None:
+    """The workers of one stage are killed."""
+    killed(rng.choice(list(Stage)))(torture, rng)
+
+
 FAULTS = [
     *(Fault(f"kill -9 of the {stage} workers in mid-batch", 60, killed(stage)) for stage in Stage),
     Fault("soft shutdown of a worker", 34, soft_shutdown),
@@ -84,3 +89,6 @@ FAULTS = [
     Fault("an image that kills its worker, and a broken one", 30, poison, alone=True),
     Fault("worker frozen past its lease, then thawed", 50, thawed),
 ]
+
+# For a machine on which workers disagree about the time. What they lose shows that leases do not depend on it.
+WRONG_CLOCKS = Fault("worker clocks off by an hour", 20, killed_anywhere)
