@@ -66,7 +66,7 @@ def receiver(certificate: Path | None = None) -> Iterator[Receiver]:
 
         def do_GET(self) -> None:
             made.received.put(Received(f"GET {self.path}", dict(self.headers), b""))
-            self._answer(200, {})
+            self._answer(*made.answers.get(self.path, (200, {})))
 
         def _answer(self, status: int, headers: dict[str, str]) -> None:
             self.send_response(status)
