@@ -9,7 +9,7 @@ import unicodedata
 from shared.errors import CaptionRefused
 
 MAX_CHARACTERS = 2000  # of a caption; a paragraph of 300 tokens has about 1,500
-MIN_WORDS = 8  # with fewer, nothing of a face has been described
+MIN_WORDS = 8  # different ones; with fewer, nothing of a face has been described
 LOOP_WORDS = 8  # the same words in a row twice: people do not write so, models that got stuck do
 
 LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
@@ -34,7 +34,7 @@ def caption_from(answer: str) -> str:
     sentences = SENTENCE_END.split(whole)
     told = [sentence for sentence in sentences if not REFUSAL.search(sentence)]
     caption = _cut(" ".join(told), complete=whole == text)
-    if len(caption.split()) >= MIN_WORDS:
+    if len(set(caption.casefold().split())) >= MIN_WORDS:
         return caption
     if len(told) < len(sentences):
         raise CaptionRefused
