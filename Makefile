@@ -6,7 +6,7 @@ READY := $(VENV)/ready
 PYTHON := python3
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test torture lint model bench up clean
+.PHONY: help install demo test torture lint audit model bench up clean
 
 help: ## list the targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,10 @@ lint: $(READY) ## check style, types and which module imports which
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+audit: $(READY) ## ask the package index's live database for vulnerabilities of what is pinned; make test asks a packaged one
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[audit]' -c constraints.txt
+	$(BIN)/pip-audit --strict --no-deps --disable-pip --requirement constraints.txt
 
 model: $(READY) ## train compact anew from DATA=FOLDER into build/compact, card and all, and compare it with the shipped one
 	@test -d "$(DATA)" || { echo "Name the folder with the images and ratings: make model DATA=FOLDER" >&2; exit 1; }

@@ -37,12 +37,13 @@ class Received:
 class Receiver:
     """Where it listens, what it received, and what it answers to which path (200 unless told otherwise).
 
-    A path in `held` gets no answer before `release` is set.
+    A path in `held` gets no answer before `release` is set; `bodies` has what else than nothing is sent from a path.
     """
 
     address: str = ""
     received: "Queue[Received]" = field(default_factory=Queue)
     answers: dict[str, tuple[int, dict[str, str]]] = field(default_factory=dict)
+    bodies: dict[str, bytes] = field(default_factory=dict)
     held: set[str] = field(default_factory=set)
     release: threading.Event = field(default_factory=threading.Event)
 
@@ -66,13 +67,14 @@ def receiver(certificate: Path | None = None) -> Iterator[Receiver]:
 
         def do_GET(self) -> None:
             made.received.put(Received(f"GET {self.path}", dict(self.headers), b""))
-            self._answer(200, {})
+            self._answer(*made.answers.get(self.path, (200, {})))
 
         def _answer(self, status: int, headers: dict[str, str]) -> None:
             self.send_response(status)
             for name, value in headers.items():
                 self.send_header(name, value)
             self.end_headers()
+            self.wfile.write(made.bodies.get(self.path, b""))
             if self.path == "/endless":
                 for _ in range(1000):
                     self.wfile.write(b"-" * 100_000)

@@ -3,6 +3,7 @@
 from flask import redirect
 from flask.json.provider import DefaultJSONProvider
 from flask_openapi3 import Info
+from werkzeug import Response
 
 from services.api import (
     audit,
@@ -14,6 +15,7 @@ from services.api import (
     deliveries,
     export,
     faces,
+    headers,
     health,
     insights,
     jobs,
@@ -69,6 +71,7 @@ def create_app(configured: Settings) -> Api:
     app.keys_optional = not authentication.keys_required(configured)
     app.config["MAX_CONTENT_LENGTH"] = configured.max_submission_bytes
     app.json = _InOrder(app)
+    headers.register(app)
     catalogue = Catalogue(configured.bundle, configured.bundles_folder)
     active = catalogue.default(configured.bundle_digest)
     app.extensions["facemem"] = Parts(
@@ -112,9 +115,15 @@ def create_app(configured: Settings) -> Api:
     ):
         app.register_api(part.api)
     app.add_url_rule("/openapi.json", "openapi_json", lambda: app.api_doc)
-    app.add_url_rule("/", "front", lambda: redirect("/docs/swagger"))
+    app.add_url_rule("/", "front", _front)
+    app.view_functions["openapi.openapi"] = _front  # a list of such pages, of which there is one
     problems.register(app)
     return app
+
+
+def _front() -> Response:
+    """To the page for people."""
+    return redirect("/docs/swagger")
 
 
 def from_environment() -> Api:

@@ -25,7 +25,7 @@ from services.api.schemas.webhooks import (
     Webhooks,
     WebhookSecret,
 )
-from shared.addresses import check_link, check_literal
+from shared.addresses import check_link, check_written
 from shared.database.tables import Webhook
 from shared.errors import FetchRefused
 from shared.jobs import audit
@@ -192,7 +192,7 @@ def _checked(url: HttpUrl) -> str:
     private = parts().settings.fetch_private_addresses
     try:
         check_link(url.scheme, url.host, url.port, bool(url.username or url.password), private)
-        check_literal(url.host or "", private)
+        check_written(url.host or "", private)
     except FetchRefused as error:
         raise WebhookRefused(error.detail) from error
     return str(url)

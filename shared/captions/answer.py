@@ -9,11 +9,11 @@ import unicodedata
 from shared.errors import CaptionRefused
 
 MAX_CHARACTERS = 2000  # of a caption; a paragraph of 300 tokens has about 1,500
-MIN_WORDS = 8  # with fewer, nothing of a face has been described
+MIN_WORDS = 8  # different ones; with fewer, nothing of a face has been described
 LOOP_WORDS = 8  # the same words in a row twice: people do not write so, models that got stuck do
 
 LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
-ADDRESS = re.compile(r"(?:https?://|www\.)\S+", re.IGNORECASE)
+ADDRESS = re.compile(r"(?:[a-z][a-z0-9+.-]*://|www\.)\S+", re.IGNORECASE)
 TAG = re.compile(r"</?[a-zA-Z!][^<>]*>")
 LINE_MARK = re.compile(r"^\s*(?:#+|>+|[-*+•]|\d+[.)])\s+", re.MULTILINE)
 MARKUP = re.compile(r"[*_`#|~<>\[\]{}\\]+")
@@ -34,7 +34,7 @@ def caption_from(answer: str) -> str:
     sentences = SENTENCE_END.split(whole)
     told = [sentence for sentence in sentences if not REFUSAL.search(sentence)]
     caption = _cut(" ".join(told), complete=whole == text)
-    if len(caption.split()) >= MIN_WORDS:
+    if len(set(caption.casefold().split())) >= MIN_WORDS:
         return caption
     if len(told) < len(sentences):
         raise CaptionRefused
@@ -46,10 +46,11 @@ def caption_from(answer: str) -> str:
 def plain(text: str) -> str:
     """`text` in one line: no markup, links, control, invisible or direction-changing characters; straight quotes."""
     text = unicodedata.normalize("NFKC", text).replace("\u2019", "'").replace("\u2018", "'")
-    for pattern, instead in ((LINK, r"\1"), (ADDRESS, ""), (TAG, ""), (LINE_MARK, ""), (MARKUP, "")):
+    text = "".join(sign for sign in text if sign.isspace() or _is_visible(sign))
+    # Addresses last: until then, signs inside them can hide what they are.
+    for pattern, instead in ((LINK, r"\1"), (TAG, ""), (LINE_MARK, ""), (MARKUP, ""), (ADDRESS, "")):
         text = pattern.sub(instead, text)
-    visible = "".join(" " if sign.isspace() else sign for sign in text if sign.isspace() or _is_visible(sign))
-    return " ".join(visible.split())
+    return " ".join(text.split())
 
 
 def before_loop(text: str) -> str:

@@ -33,7 +33,9 @@ def test_a_refusal_beside_a_description_is_left_out() -> None:
     assert caption_from(f"I can't say who this is. {FACE} I cannot identify the person.") == FACE
 
 
-@pytest.mark.parametrize("answer", ["", "   \n", "...", "A face.", "ok", "**"])
+@pytest.mark.parametrize(
+    "answer", ["", "   \n", "...", "A face.", "ok", "**", "Memorable memorable " * 4, "a b c d " * 2]
+)
 def test_nothing_said(answer: str) -> None:
     with pytest.raises(CaptionRefused, match="nothing"):
         caption_from(answer)

@@ -18,7 +18,7 @@ import pytest
 from standardwebhooks import Webhook
 from standardwebhooks.webhooks import WebhookVerificationError
 
-from tests.hostile_links import HOSTILE, HOSTILE_NAMES
+from tests.hostile_links import HOSTILE
 from tests.webhook_receiver import Received, Receiver, receiver
 from workers.dispatcher.post import Answer, Letter, post, signature
 from workers.dispatcher.webhooks import ssl_context
@@ -120,7 +120,7 @@ def test_nobody_there_is_an_answer_too() -> None:
     assert answer.error.startswith("The address could not be reached")
 
 
-@pytest.mark.parametrize("url", [*HOSTILE, *HOSTILE_NAMES])
+@pytest.mark.parametrize("url", [*HOSTILE, "https://localhost/"])
 def test_nothing_is_sent_to_private_places(url: str) -> None:
     answer = sent(url, private=False)
     assert answer.status is None

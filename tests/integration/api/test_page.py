@@ -36,6 +36,9 @@ def url(settings: Settings) -> Iterator[str]:
 
 def test_a_newcomer_can_try_the_api_without_another_network(page: Page, url: str) -> None:
     elsewhere: list[str] = []
+    complaints: list[str] = []
+    page.on("console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on(
         "request", lambda request: None if request.url.startswith((url, "data:")) else elsewhere.append(request.url)
     )
@@ -47,4 +50,27 @@ def test_a_newcomer_can_try_the_api_without_another_network(page: Page, url: str
     answer.wait_for()
     assert "200" in answer.inner_text()
     assert "compact" in answer.inner_text()
-    assert elsewhere == []
+    assert (elsewhere, complaints) == ([], [])
+
+
+def test_what_a_page_may_not_do_is_refused_and_said(page: Page, url: str) -> None:
+    """The policy holds in a real browser: a script that somebody slips into the page does not run."""
+    complaints: list[str] = []
+    page.on("console", lambda said: complaints.append(said.text))
+    page.goto(f"{url}/docs/swagger")
+    page.evaluate("""() => {
+        const script = document.createElement('script');
+        script.textContent = 'window.slippedIn = true';
+        document.body.append(script);
+    }""")
+    assert page.evaluate("window.slippedIn") is None
+    assert any("Content Security Policy" in said for said in complaints)
+
+
+@pytest.mark.parametrize("path", ["/docs/", "/docs/swagger", "/openapi.json", "/healthz", "/v1/models", "/nowhere"])
+def test_whatever_is_opened_breaks_no_policy(page: Page, url: str, path: str) -> None:
+    """A browser's own viewer of JSON brings a style sheet, which is none of ours."""
+    refused: list[str] = []
+    page.on("console", lambda said: refused.append(said.text) if "Content Security Policy" in said.text else None)
+    page.goto(f"{url}{path}", wait_until="load")
+    assert refused == []

@@ -39,11 +39,11 @@ def served(settings: Settings, connections: Connections, tmp_path: Path) -> Iter
     }
     with Supervisor() as supervisor:
         supervisor.start(Process("api", [sys.executable, "-m", "services.api"], log, environment))
-        supervisor.await_ready("api", lambda: _answers(f"http://127.0.0.1:{port}/healthz"), START_SECONDS)
+        supervisor.await_ready("api", lambda: answers(f"http://127.0.0.1:{port}/healthz"), START_SECONDS)
         yield f"http://127.0.0.1:{port}", log
 
 
-def _answers(url: str) -> bool:
+def answers(url: str) -> bool:
     try:
         with urlopen(url, timeout=5) as answer:
             return bool(answer.status == 200)
