@@ -12,7 +12,7 @@ import threading
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http.client import HTTPException
 from types import MappingProxyType
 
@@ -134,12 +134,18 @@ def _processes(
         argv = [sys.executable, "-P", "-m", module, *options]
         return Process(name, argv, folder.logs / f"{name}.log", environment)
 
+    def watched(name: str, module: str, *options: str) -> Process:
+        """A process that says all the time that it is not frozen."""
+        beating, heartbeat = process(name, module, *options), folder.heartbeats / name
+        named = {**environment, "FACEMEM_HEARTBEAT_FILE": str(heartbeat)}
+        return replace(beating, environment=named, heartbeat=heartbeat)
+
     yield process("api", "services.api")
-    yield process("dispatcher", "workers.dispatcher")
+    yield watched("dispatcher", "workers.dispatcher")
     for stage, count in workers.items():
         for number in range(1, count + 1):
             name = f"{stage}-{number}"
-            yield process(name, f"workers.{stage}", "--name", name)
+            yield watched(name, f"workers.{stage}", "--name", name)
     yield process("flower", "services.flower")
 
 

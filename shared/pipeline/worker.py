@@ -13,6 +13,7 @@ from shared.jobs.states import Priority, Stage
 from shared.pipeline.connections import Connections
 from shared.pipeline.run_stage import Save, Work, run_stage
 from shared.pipeline.stages import PLANS, queue
+from shared.pipeline.watchdog import Watchdog
 from shared.settings import Settings, settings
 
 log = structlog.get_logger()
@@ -33,11 +34,14 @@ def main(stage: Stage, build: Build, at_once: Callable[[Settings], int | None] =
     connections = Connections.of(configured)
     work, save = build(connections)
     plan = PLANS[stage]
+    watchdog = Watchdog(connections, stage)
 
     @connections.celery.task(name=plan.task)
     def ring(batch_id: str, image_ids: list[int]) -> None:
-        run_stage(connections, Batch(stage, UUID(batch_id), tuple(image_ids)), work, save)
+        with watchdog.at_work():
+            run_stage(connections, Batch(stage, UUID(batch_id), tuple(image_ids)), work, save)
 
+    watchdog.start()
     log.info("worker_ready", stage=stage, name=arguments.name)
     connections.celery.worker_main(
         [

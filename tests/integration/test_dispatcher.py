@@ -38,7 +38,7 @@ def in_flight(connections: Connections) -> dict[UUID, int]:
 
 
 def messages(connections: Connections, priority: Priority = Priority.BULK) -> int:
-    return waiting_messages(connections.celery, Stage.DETECTION, priority)
+    return waiting_messages(connections.broker, Stage.DETECTION, priority)
 
 
 def test_a_big_job_does_not_hold_up_a_small_one(connections: Connections, new_job: NewJob) -> None:
