@@ -14,7 +14,7 @@ class Missing(Exception):
 
 
 class Degraded(Exception):
-    """What was tried is there and does not work as it should, whether it is optional or not; `remedy` says what to do."""
+    """What was tried is there, but does not work as it should, so it is a problem even if it is optional."""
 
     def __init__(self, found: str, remedy: str) -> None:
         super().__init__(found)
