@@ -22,6 +22,7 @@ from services.local.bundles import bundles_folder, chosen
 from services.local.folder import DataFolder, Run
 from services.local.postgres import Postgres, socket_folder
 from services.local.redis import Redis, free_port
+from services.local.standing import changes_told
 from services.local.supervisor import Process, Report, Supervisor, to_nobody
 from shared.database.migrate import upgrade
 from shared.jobs.states import Stage
@@ -92,7 +93,8 @@ def local_system(
         system = LocalSystem(api_url, flower_url, folder, supervisor.pids)
         folder.announce(Run(os.getpid(), system.api_url, system.flower_url))
         report("facemem", f"ready at {api_url}")
-        yield system
+        with changes_told(api_url, report):
+            yield system
 
 
 def _servers(local: LocalSettings, folder: DataFolder, supervisor: Supervisor) -> Settings:
