@@ -1,4 +1,6 @@
 """`python -m workers.health STAGE`, or `dispatcher`: exits 0 if that work goes on, 1 and says why if it stands still.
+`python -m workers.health heartbeat` asks whether the process beside it is frozen, and nobody else: no part that is away
+makes a difference, so it is the one by which to restart.
 
 For container health checks. A worker that answers a ping may still take no messages, so nobody is pinged: Postgres is
 asked whether work waits that nobody does. A pause between two batches looks the same for a moment; let a check fail
@@ -24,10 +26,13 @@ SILENT_SECONDS = 60.0
 def main() -> None:
     """Check what the command line names."""
     parser = argparse.ArgumentParser(prog="python -m workers.health", description="Whether a kind of work goes on.")
-    parser.add_argument("work", choices=[*Stage, "dispatcher"])
+    parser.add_argument("work", choices=[*Stage, "dispatcher", "heartbeat"])
     work = parser.parse_args().work
     configured = settings()
-    if problem := heartbeat_problem(configured.heartbeat_file) or _work_problem(work, configured):
+    problem = heartbeat_problem(configured.heartbeat_file)
+    if work != "heartbeat":
+        problem = problem or _work_problem(work, configured)
+    if problem:
         sys.exit(problem)
 
 

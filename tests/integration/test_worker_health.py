@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -131,3 +133,22 @@ def test_a_heartbeat_must_be_of_late(tmp_path: Path) -> None:
     long_ago = time.time() - SILENT_SECONDS - 5
     os.utime(file, (long_ago, long_ago))
     assert "not been heard of" in (heartbeat_problem(file) or "")
+
+
+def test_the_heartbeat_alone_needs_no_database(tmp_path: Path, settings: Settings) -> None:
+    file = tmp_path / "beat"
+    file.touch()
+    environment = {
+        **os.environ,
+        "FACEMEM_DATABASE_URL": "postgresql+psycopg://nobody@127.0.0.1:9/none",
+        "FACEMEM_BROKER_URL": "redis://127.0.0.1:9/0",
+        "FACEMEM_STORAGE_URL": settings.storage_url,
+        "FACEMEM_HEARTBEAT_FILE": str(file),
+    }
+
+    def asked(work: str) -> int:
+        return subprocess.run([sys.executable, "-m", "workers.health", work], env=environment, check=False).returncode
+
+    assert (asked("heartbeat"), asked("detection")) == (0, 1)
+    os.utime(file, (1, 1))
+    assert asked("heartbeat") == 1
