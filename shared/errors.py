@@ -131,7 +131,10 @@ class CaptionRefused(PermanentError):
 
 
 class StorageUnavailable(PartUnavailable):
-    """The object storage does not answer."""
+    """The object storage does not answer.
+
+    Check FACEMEM_STORAGE_URL and whether the server runs. Images wait, uploads are refused; both go on when it is back.
+    """
 
     code = "storage_unavailable"
 

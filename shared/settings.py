@@ -149,6 +149,12 @@ class Settings(OllamaSettings):
     )
     run_lease_seconds: Seconds = Field(30, description="a worker not heard of for so long has lost its batch")
     max_run_seconds: Seconds = Field(1800, description="a batch that gets nothing done for so long ends its worker")
+    deaf_worker_seconds: Seconds = Field(
+        60, description="a worker with nothing in hand that lets the same message lie for so long ends itself"
+    )
+    silent_dispatcher_seconds: Seconds = Field(
+        60, description="a dispatcher whose rounds do not end for so long ends itself; /readyz tells of it"
+    )
     retry_delay_seconds: Seconds = Field(5, description="before the second attempt; doubles with each further one")
     max_attempts: Positive = Field(4, description="of one image at one stage")
     unavailable_delay_seconds: Seconds = Field(
@@ -158,6 +164,9 @@ class Settings(OllamaSettings):
     # Every process.
     log_format: Literal["text", "json"] = "text"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    heartbeat_file: Path | None = Field(
+        None, description="a file whose time a worker or dispatcher renews every second, for who starts it again"
+    )
     threads: int = Field(0, ge=0, description="compute threads of this process; 0 leaves it to the library")
 
     @field_validator("s3_sources", mode="before")

@@ -3,6 +3,7 @@
 postgres/  redis/  objects/  logs/     what each part keeps
 bundles/  bundle.json                  models that were installed, and the default one: see bundles.py
 facemem.lock                           locked while any process of a system lives
+heartbeats/                            when each worker was alive last
 run.json                               who holds the lock, and where its API answers
 """
 
@@ -40,10 +41,11 @@ class DataFolder:
         self.redis = self.home / "redis"
         self.objects = self.home / "objects"
         self.logs = self.home / "logs"
+        self.heartbeats = self.home / "heartbeats"
         self.lock_file = self.home / "facemem.lock"
         self.run_file = self.home / "run.json"
         self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for folder in (self.redis, self.objects, self.logs):
+        for folder in (self.redis, self.objects, self.logs, self.heartbeats):
             folder.mkdir(mode=0o700, exist_ok=True)
 
     @contextmanager

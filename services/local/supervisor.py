@@ -25,6 +25,8 @@ HURRIED_STOP_SECONDS = 3.0  # the same after an error, while a person waits to b
 FIRST_DELAY_SECONDS = 0.5  # before a process that ended is started again; doubles each time it ends again soon
 LONGEST_DELAY_SECONDS = 30.0
 STEADY_SECONDS = 60.0  # a process that ran for so long starts again with the first delay
+SILENT_SECONDS = 60.0  # a process that should beat and has not for so long is frozen, and is killed
+FIRST_BEAT_SECONDS = 300.0  # the same before its first beat: models are loaded, from a cold disk perhaps
 TAIL_LINES = 20  # of its log, shown for a process that did not start
 LOG_BYTES = 10 * 1024 * 1024  # a longer log is set aside when its process starts
 
@@ -38,24 +40,34 @@ def to_nobody(name: str, happened: str) -> None:
 
 @dataclass(frozen=True)
 class Process:
-    """What to run. `environment` is added to that of the supervisor; output goes to the end of `log`."""
+    """What to run. `environment` is added to that of the supervisor; output goes to the end of `log`.
+
+    heartbeat: a file whose time the process renews every second or so, as long as it can do anything.
+    """
 
     name: str
     argv: Sequence[str]
     log: Path
     environment: Mapping[str, str] = field(default_factory=dict)
     stop_signal: signal.Signals = signal.SIGTERM
+    heartbeat: Path | None = None
 
 
 @dataclass
 class Child:
-    """A process as it runs now, or as it will be started again at `due` on the monotonic clock."""
+    """A process as it runs now, or as it will be started again at `due` on the monotonic clock.
+
+    silence: seconds since its heartbeat, or its start. They are counted by looks: the supervisor may have been asleep
+    itself, with the whole machine.
+    """
 
     process: Process
     running: subprocess.Popen[bytes]
     started: float
     delay: float = FIRST_DELAY_SECONDS
     due: float | None = None
+    beat: int | None = None
+    silence: float = 0.0
 
 
 class Supervisor:
@@ -128,6 +140,8 @@ class Supervisor:
     def _spawn(self, process: Process) -> subprocess.Popen[bytes]:
         if process.log.exists() and process.log.stat().st_size > LOG_BYTES:
             process.log.replace(process.log.with_suffix(".log.1"))
+        if process.heartbeat is not None:
+            process.heartbeat.unlink(missing_ok=True)
         self._report(process.name, "starting")
         with process.log.open("ab") as log:
             return subprocess.Popen(
@@ -150,6 +164,9 @@ class Supervisor:
                 elif child.due is None and child.running.poll() is not None:
                     self._clear(child)
                     self._plan_restart(child, _ending(child.running.returncode))
+                elif child.due is None and _frozen(child):
+                    self._report(child.process.name, f"not heard of for {child.silence:.0f} s; killed")
+                    child.running.kill()
 
     def _replace_guard(self) -> None:
         self._report("guard", f"{_ending(self._guard.returncode)}; starting another")
@@ -162,6 +179,7 @@ class Supervisor:
     def _start_again(self, child: Child) -> None:
         try:
             child.running, child.started, child.due = self._spawn(child.process), time.monotonic(), None
+            child.beat, child.silence = None, 0.0
         except OSError as error:  # no memory, no disk: this may pass
             self._plan_restart(child, f"did not start: {error}")
 
@@ -209,6 +227,19 @@ def _hire_guard() -> tuple[subprocess.Popen[bytes], int]:
 def _guard_argv(role: str, pipe: int) -> list[str]:
     # Isolated and without site-packages: it starts in a few milliseconds, whatever is installed.
     return [sys.executable, "-I", "-S", guard.__file__, role, str(pipe)]
+
+
+def _frozen(child: Child) -> bool:
+    """One look: whether the process should have renewed the time of its heartbeat's file long ago."""
+    if child.process.heartbeat is None:
+        return False
+    with suppress(FileNotFoundError):
+        beat = child.process.heartbeat.stat().st_mtime_ns
+        if beat != child.beat:
+            child.beat, child.silence = beat, 0.0
+            return False
+    child.silence += POLL_SECONDS
+    return child.silence > (FIRST_BEAT_SECONDS if child.beat is None else SILENT_SECONDS)
 
 
 def _ending(status: int) -> str:

@@ -12,7 +12,7 @@ import threading
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http.client import HTTPException
 from types import MappingProxyType
 
@@ -22,6 +22,7 @@ from services.local.bundles import bundles_folder, chosen
 from services.local.folder import DataFolder, Run
 from services.local.postgres import Postgres, socket_folder
 from services.local.redis import Redis, free_port
+from services.local.standing import changes_told
 from services.local.supervisor import Process, Report, Supervisor, to_nobody
 from shared.database.migrate import upgrade
 from shared.jobs.states import Stage
@@ -92,7 +93,8 @@ def local_system(
         system = LocalSystem(api_url, flower_url, folder, supervisor.pids)
         folder.announce(Run(os.getpid(), system.api_url, system.flower_url))
         report("facemem", f"ready at {api_url}")
-        yield system
+        with changes_told(api_url, report):
+            yield system
 
 
 def _servers(local: LocalSettings, folder: DataFolder, supervisor: Supervisor) -> Settings:
@@ -134,12 +136,18 @@ def _processes(
         argv = [sys.executable, "-P", "-m", module, *options]
         return Process(name, argv, folder.logs / f"{name}.log", environment)
 
+    def watched(name: str, module: str, *options: str) -> Process:
+        """A process that says all the time that it is not frozen."""
+        beating, heartbeat = process(name, module, *options), folder.heartbeats / name
+        named = {**environment, "FACEMEM_HEARTBEAT_FILE": str(heartbeat)}
+        return replace(beating, environment=named, heartbeat=heartbeat)
+
     yield process("api", "services.api")
-    yield process("dispatcher", "workers.dispatcher")
+    yield watched("dispatcher", "workers.dispatcher")
     for stage, count in workers.items():
         for number in range(1, count + 1):
             name = f"{stage}-{number}"
-            yield process(name, f"workers.{stage}", "--name", name)
+            yield watched(name, f"workers.{stage}", "--name", name)
     yield process("flower", "services.flower")
 
 

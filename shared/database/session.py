@@ -11,6 +11,8 @@ POOL_SIZE = 5
 POOL_OVERFLOW = 10
 # Something between us and the server may forget a connection that lies idle, and tell nobody.
 RECYCLE_SECONDS = 300
+# A server that went without a word, with its machine or its network, is given up after so long, instead of after hours.
+GONE_SECONDS = 30
 
 
 def connect(database_url: str) -> Engine:
@@ -23,7 +25,14 @@ def connect(database_url: str) -> Engine:
         pool_size=POOL_SIZE,
         max_overflow=POOL_OVERFLOW,
         pool_recycle=RECYCLE_SECONDS,
-        connect_args={"connect_timeout": 10, "application_name": "facemem"},
+        connect_args={
+            "connect_timeout": 10,
+            "application_name": "facemem",
+            "keepalives_idle": GONE_SECONDS // 3,
+            "keepalives_interval": GONE_SECONDS // 3,
+            "keepalives_count": 2,
+            "tcp_user_timeout": GONE_SECONDS * 1000,
+        },
     )
     event.listen(engine, "checkout", _refuse_ended)
     return engine

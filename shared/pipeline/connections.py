@@ -1,12 +1,15 @@
 """What a process of the pipeline is connected to."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 from celery import Celery
+from redis import Redis
 from sqlalchemy import Engine
 
 from shared.database.session import connect
+from shared.pipeline.broker import broker
 from shared.pipeline.celery_app import build
 from shared.settings import Settings
 from shared.storage.objects import Objects, open_objects
@@ -20,6 +23,11 @@ class Connections:
     database: Engine
     objects: Objects
     celery: Celery
+
+    @cached_property
+    def broker(self) -> Redis:
+        """Redis itself, to look into its queues."""
+        return broker(self.settings)
 
     @classmethod
     def of(cls, settings: Settings) -> Self:

@@ -12,10 +12,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from shared.jobs import delivery
 from shared.pipeline.connections import Connections
+from shared.pipeline.watchdog import STUCK
 
 log = structlog.get_logger()
-
-STUCK = 70  # exit status, as sysexits.h has it for an internal fault
 
 
 @contextmanager

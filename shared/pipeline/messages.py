@@ -1,15 +1,16 @@
 """Ringing the doorbell: telling the workers of a stage that a batch waits for them."""
 
 from collections.abc import Iterable
+from typing import cast
 
 import structlog
 from celery import Celery
 from kombu.exceptions import OperationalError
-from redis.exceptions import RedisError
+from redis import Redis
 
-from shared.errors import BrokerUnavailable
 from shared.jobs.delivery import Batch
 from shared.jobs.states import Priority, Stage
+from shared.pipeline.broker import asked
 from shared.pipeline.stages import PLANS, queue
 
 log = structlog.get_logger()
@@ -33,13 +34,16 @@ def send(celery: Celery, batches: Iterable[Batch], priority: Priority) -> None:
             log.warning("message_not_sent", stage=batch.stage, batch=str(batch.id), error=str(error))
 
 
-def waiting_messages(celery: Celery, stage: Stage, priority: Priority) -> int:
+def waiting_messages(broker: Redis, stage: Stage, priority: Priority) -> int:
     """How many messages wait in one queue of a stage; those that a worker has in hand are not among them.
 
     Raises BrokerUnavailable.
     """
-    try:
-        with celery.connection_or_acquire() as connection:
-            return connection.default_channel.client.llen(queue(stage, priority))
-    except (OperationalError, RedisError, OSError) as error:
-        raise BrokerUnavailable(f"Redis does not answer: {error}") from error
+    with asked():
+        return broker.llen(queue(stage, priority))
+
+
+def next_message(broker: Redis, stage: Stage, priority: Priority) -> bytes | None:
+    """The message that the next worker with free hands takes from one queue of a stage. Raises BrokerUnavailable."""
+    with asked():
+        return cast("bytes | None", broker.lindex(queue(stage, priority), -1))

@@ -14,6 +14,7 @@ from shared.pipeline.connections import Connections
 from shared.pipeline.run_stage import Save, Work, run_stage
 from shared.pipeline.side_by_side import SideBySide
 from shared.pipeline.stages import PLANS, queue
+from shared.pipeline.watchdog import Watchdog
 from shared.settings import Settings, settings
 
 log = structlog.get_logger()
@@ -34,14 +35,15 @@ def main(stage: Stage, build: Build, at_once: Callable[[Settings], int | None] =
     connections = Connections.of(configured)
     work, save = build(connections)
     plan = PLANS[stage]
-
+    watchdog = Watchdog(connections, stage)
     hands = SideBySide()
 
     @connections.celery.task(name=plan.task)
     def ring(batch_id: str, image_ids: list[int], alone: bool = False) -> None:
-        with hands.alone() if alone else hands.with_others():
+        with watchdog.at_work(), hands.alone() if alone else hands.with_others():
             run_stage(connections, Batch(stage, UUID(batch_id), tuple(image_ids), alone), work, save)
 
+    watchdog.start()
     log.info("worker_ready", stage=stage, name=arguments.name)
     connections.celery.worker_main(
         [

@@ -287,6 +287,7 @@ def stack(
         "6379": str(broker),
         "8400": str(api),
         "5555": str(flower),
+        "/tmp/heartbeat": str(folder / "heartbeat"),
     }
     with Supervisor() as supervisor:
         stack = Stack(services, addresses, folder, supervisor)

@@ -6,8 +6,10 @@ from uuid import UUID, uuid4
 
 import pytest
 from kombu import Message, Queue
+from pydantic import SecretStr
 from sqlalchemy import text
 
+from shared.errors import BrokerUnavailable
 from shared.jobs import delivery
 from shared.jobs.delivery import Batch, record_attempts
 from shared.jobs.moves import move
@@ -40,7 +42,7 @@ def in_flight(connections: Connections) -> dict[UUID, int]:
 
 
 def messages(connections: Connections, priority: Priority = Priority.BULK) -> int:
-    return waiting_messages(connections.celery, Stage.DETECTION, priority)
+    return waiting_messages(connections.broker, Stage.DETECTION, priority)
 
 
 def test_a_big_job_does_not_hold_up_a_small_one(connections: Connections, new_job: NewJob) -> None:
@@ -139,6 +141,24 @@ def test_a_message_that_redis_forgot_is_sent_again(connections: Connections, new
     assert lost.take_back(connections) == 3
     assert let_in(connections) == 3
     assert in_flight(connections) == {job: 3}
+
+
+def test_without_redis_nothing_is_let_in_and_finished_jobs_are_closed(
+    connections: Connections, new_job: NewJob
+) -> None:
+    done = new_job(images=1)
+    with connections.database.begin() as connection:
+        connection.execute(text("update images set state = 'succeeded'"))
+        connection.execute(text("update job_counts set state = 'succeeded'"))
+    new_job(images=3)
+    nobody = {"broker_url": SecretStr("redis://127.0.0.1:9/0")}
+    with pytest.raises(BrokerUnavailable):
+        tick(Connections.of(connections.settings.model_copy(update=nobody)))
+    assert in_flight(connections) == {}
+    with connections.database.connect() as connection:
+        completed = connection.execute(text("select id from jobs where state = 'completed'")).scalars()
+        assert list(completed) == [done]
+    assert let_in(connections) == 3
 
 
 def test_lost_messages_are_sent_again(connections: Connections, new_job: NewJob) -> None:

@@ -1,13 +1,20 @@
+import os
+import subprocess
+import sys
+import time
 from collections.abc import Callable
+from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import Connection, Engine, text
 
+from shared.errors import CaptionerUnavailable, StorageUnavailable
 from shared.jobs import delivery
+from shared.jobs.health import Presence, dispatcher_problem, stage_problem, troubles
 from shared.jobs.states import Stage
 from shared.settings import Settings
-from workers.health import dispatcher_problem, stage_problem
+from workers.health import SILENT_SECONDS, heartbeat_problem
 
 
 def pass_time(connection: Connection, seconds: float) -> None:
@@ -80,3 +87,68 @@ def test_an_image_waiting_for_its_next_attempt_is_no_fault_of_the_dispatcher(
         pass_time(connection, 30)
         connection.execute(text("update images set not_before = now() + interval '1 minute'"))
         assert dispatcher_problem(connection) is None
+
+
+def test_troubles_are_what_stands_still_and_what_images_wait_for(
+    database: Engine, settings: Settings, dispatched: list[delivery.Batch], new_job: Callable[..., UUID]
+) -> None:
+    presence = Presence(database)
+    presence.renew()
+    with database.begin() as connection:
+        assert troubles(connection, settings) == []
+        pass_time(connection, 30)
+        new_job(2)
+        waits = text("update images set reason = :reason, stage = :stage where id = (select max(id) from images) - :n")
+        for number, (reason, stage) in enumerate(
+            [("captioner_unavailable", Stage.CAPTIONING), ("storage_unavailable", Stage.DETECTION)]
+        ):
+            connection.execute(waits, {"reason": reason, "stage": stage, "n": number})
+        found = troubles(connection, settings)
+        assert [(error.code, error.detail) for error in found] == [
+            ("stage_unattended", "Images wait for detection, and no worker takes them."),
+            ("captioner_unavailable", f"Images wait at captioning: {CaptionerUnavailable.title()}"),
+            ("storage_unavailable", f"Images wait at detection: {StorageUnavailable.title()}"),
+        ]
+        assert all(error.advice() for error in found)
+        connection.execute(text("update jobs set state = 'paused'"))
+        assert [error.code for error in troubles(connection, settings)] == ["stage_unattended"]
+
+
+def test_images_that_wait_for_something_else_are_no_trouble(
+    database: Engine, settings: Settings, new_job: Callable[..., UUID]
+) -> None:
+    new_job(1)
+    Presence(database).renew()
+    with database.begin() as connection:
+        connection.execute(text("update images set reason = 'same_image'"))
+        assert troubles(connection, settings) == []
+
+
+def test_a_heartbeat_must_be_of_late(tmp_path: Path) -> None:
+    file = tmp_path / "beat"
+    assert heartbeat_problem(None) is None
+    assert heartbeat_problem(file) is None
+    file.touch()
+    assert heartbeat_problem(file) is None
+    long_ago = time.time() - SILENT_SECONDS - 5
+    os.utime(file, (long_ago, long_ago))
+    assert "not been heard of" in (heartbeat_problem(file) or "")
+
+
+def test_the_heartbeat_alone_needs_no_database(tmp_path: Path, settings: Settings) -> None:
+    file = tmp_path / "beat"
+    file.touch()
+    environment = {
+        **os.environ,
+        "FACEMEM_DATABASE_URL": "postgresql+psycopg://nobody@127.0.0.1:9/none",
+        "FACEMEM_BROKER_URL": "redis://127.0.0.1:9/0",
+        "FACEMEM_STORAGE_URL": settings.storage_url,
+        "FACEMEM_HEARTBEAT_FILE": str(file),
+    }
+
+    def asked(work: str) -> int:
+        return subprocess.run([sys.executable, "-m", "workers.health", work], env=environment, check=False).returncode
+
+    assert (asked("heartbeat"), asked("detection")) == (0, 1)
+    os.utime(file, (1, 1))
+    assert asked("heartbeat") == 1

@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 from rich.console import Console
+from sqlalchemy import create_engine
 
 from services.cli.doctor import machine, servers
 from services.cli.doctor.check import Check, Missing, Outcome, tried
 from services.cli.doctor.checks import checks
 from services.cli.doctor.table import outcomes_view
+from shared.jobs.health import Presence
 from shared.settings import LocalSettings, Settings
 
 
@@ -64,8 +66,14 @@ def test_servers_that_are_named_are_asked(database_url: str, broker_url: str, tm
     assert tried(Check("Redis", lambda: servers.broker(lost), "Start it.")).verdict == "problem"
 
 
-def test_a_running_system_is_asked(api_url: str, tmp_path: Path) -> None:
-    assert servers.system(LocalSettings(home=tmp_path, api_url=api_url)) == f"{api_url} is ready"
+def test_a_running_system_is_asked(api_url: str, database_url: str, tmp_path: Path) -> None:
+    local = LocalSettings(home=tmp_path, api_url=api_url)
+    found = tried(Check("system", lambda: servers.system(local), "Start it.", optional=True))
+    assert found.verdict == "problem", "no dispatcher runs here"
+    assert found.found.startswith(f"{api_url} is degraded\nNo dispatcher is connected")
+    assert found.remedy.startswith("Jobs are accepted, but nothing new is let in")
+    Presence(create_engine(database_url)).renew()
+    assert servers.system(local) == f"{api_url} is ready"
     with pytest.raises(Missing, match="none runs"):
         servers.system(LocalSettings(home=tmp_path, api_url=None))
 

@@ -3,6 +3,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -195,3 +196,62 @@ def test_the_guard_kills_those_that_do_not_stop_when_asked(tmp_path: Path, monke
         guard.end({stubborn.pid: signal.SIGTERM})
 
         assert stubborn.wait() == -signal.SIGKILL
+
+
+BEATS = 'touch "$HERE/beat"; sleep 0.05'
+
+
+def beating(process: Process, tmp_path: Path) -> Process:
+    return replace(process, heartbeat=tmp_path / "beat")
+
+
+def test_one_that_is_frozen_is_killed_and_started_again(
+    supervisor: Supervisor,
+    shell: Callable[..., Process],
+    tmp_path: Path,
+    events: list[tuple[str, str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "SILENT_SECONDS", 2.0)
+    frozen = beating(shell("one", f"while :; do {BEATS}; done"), tmp_path)
+    supervisor.start(frozen, shell("quiet", "exec sleep 60"))
+    supervisor.keep_running()
+    eventually((tmp_path / "beat").exists)
+    first = supervisor.pids()
+    os.kill(first["one"], signal.SIGSTOP)
+    eventually(lambda: supervisor.pids()["one"] != first["one"])
+    assert [happened for name, happened in events if name == "one"][1:3] == [
+        "not heard of for 2 s; killed",
+        "was ended by SIGKILL; starting again in 0.5 s",
+    ]
+    assert supervisor.pids()["quiet"] == first["quiet"], "nobody said that it would beat"
+
+
+def test_before_the_first_beat_there_is_more_time(
+    supervisor: Supervisor,
+    shell: Callable[..., Process],
+    tmp_path: Path,
+    events: list[tuple[str, str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "SILENT_SECONDS", 0.2)
+    monkeypatch.setattr(module, "FIRST_BEAT_SECONDS", 3.0)
+    (tmp_path / "beat").touch()  # of the time before
+    supervisor.start(beating(shell("one", "exec sleep 60"), tmp_path))
+    supervisor.keep_running()
+    eventually(lambda: len(events) > 1)
+    assert events[1] == ("one", "not heard of for 3 s; killed")
+
+
+def test_a_supervisor_that_was_asleep_itself_blames_nobody(
+    shell: Callable[..., Process], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Time that passed between two of its looks does not count: the whole machine may have been suspended."""
+    monkeypatch.setattr(module, "SILENT_SECONDS", 60.0)
+    process = beating(shell("one", "true"), tmp_path)
+    child = module.Child(process, running=None, started=time.monotonic() - 10_000)
+    (tmp_path / "beat").touch()
+    os.utime(tmp_path / "beat", (1, 1))
+    assert not module._frozen(child)
+    assert not any(module._frozen(child) for _ in range(599))
+    assert any(module._frozen(child) for _ in range(3))

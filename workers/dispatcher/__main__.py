@@ -2,16 +2,12 @@
 
 import signal
 import threading
-from collections.abc import Callable
 from functools import partial
 
-import psycopg
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
 from shared import logs
 from shared.entry import run
-from shared.errors import TransientError
 from shared.jobs.wake import Notices
 from shared.pipeline.connections import Connections
 from shared.settings import settings
@@ -23,6 +19,7 @@ from workers.dispatcher.expiry import forget_answers, forget_paces
 from workers.dispatcher.late import fail_late
 from workers.dispatcher.lost import LostMessages
 from workers.dispatcher.retention import expire
+from workers.dispatcher.rounds import Vital, repeat
 from workers.dispatcher.scores_only import ScoresOnly
 from workers.dispatcher.tidy import tidy
 from workers.dispatcher.webhooks import Webhooks
@@ -61,7 +58,6 @@ def main() -> None:
         threading.Thread(target=repeat, args=(seldom, SELDOM_SECONDS, stop), daemon=True).start()
     threading.Thread(target=repeat, args=(webhooks.forget, FORGET_SECONDS, stop), daemon=True).start()
     for one_round, pause in (
-        (sweep, SELDOM_SECONDS),
         (remove_uploads, SELDOM_SECONDS),
         (remove_abandoned, SELDOM_SECONDS),
         (remove_strays, STRAYS_SECONDS),
@@ -69,32 +65,13 @@ def main() -> None:
         (forget_paces, PACES_SECONDS),
     ):
         threading.Thread(target=repeat, args=(partial(one_round, connections), pause, stop), daemon=True).start()
+    vital = Vital(connections, ("let_in", "sweep"))
+    swept = (partial(sweep, connections), SELDOM_SECONDS, stop, None, partial(vital.ended, "sweep"))
+    threading.Thread(target=repeat, args=swept, daemon=True).start()
+    threading.Thread(target=vital.watch, name="watchdog", daemon=True).start()
     log.info("dispatcher_ready")
     notices = Notices(connections.database)
-    repeat(lambda: tick(connections), configured.tick_seconds, stop, notices.wait)
-
-
-def repeat(
-    one_round: Callable[[], int], pause: float, stop: threading.Event, wait: Callable[[float], object] | None = None
-) -> None:
-    """Rounds with pauses between them, without a pause where a round had something to do. Away parts are waited for.
-
-    wait: how to pause, if other than until told to stop. If it cannot, the pause is the usual one.
-    """
-    while not stop.is_set():
-        try:
-            busy = one_round() > 0
-        except (SQLAlchemyError, TransientError) as error:
-            log.warning("round_failed", error=str(error))
-            busy = False
-        except Exception:  # A thread that ends in silence would leave its kind of work undone for ever.
-            log.exception("round_broke")
-            busy = False
-        if not busy:
-            try:
-                (wait or stop.wait)(pause)
-            except (SQLAlchemyError, psycopg.Error):
-                stop.wait(pause)
+    repeat(lambda: tick(connections), configured.tick_seconds, stop, notices.wait, partial(vital.ended, "let_in"))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """One round of the dispatcher: take back what was lost, let work in fairly, close what is finished."""
 
 from dataclasses import dataclass, field
+from time import monotonic
 from uuid import UUID
 
 import structlog
@@ -10,6 +11,7 @@ from shared.jobs import closing, delivery
 from shared.jobs.delivery import Batch
 from shared.jobs.states import Priority, Stage
 from shared.jobs.sweep import take_back_lost, take_back_undelivered
+from shared.pipeline.broker import asked
 from shared.pipeline.connections import Connections
 from shared.pipeline.messages import send
 from shared.pipeline.stages import batch_size
@@ -18,6 +20,8 @@ log = structlog.get_logger()
 
 # Jobs let in within one round. Those beyond wait for the next, which begins as soon as this one has let somebody in.
 JOBS_A_ROUND = 500
+# However much there is to let in, jobs are closed in between, and a round that is stuck can be told from a long one.
+ROUND_SECONDS = 5.0
 
 
 @dataclass
@@ -37,10 +41,12 @@ class OpenJob:
 
 
 def tick(connections: Connections) -> int:
-    """One round. Returns how many images were let in: while that is not 0 there may be more to do at once."""
-    admitted = let_in(connections)
+    """One round. Returns how many images were let in: while that is not 0 there may be more to do at once.
+
+    Raises BrokerUnavailable; then the jobs that are finished were closed all the same.
+    """
     finish(connections)
-    return admitted
+    return let_in(connections)
 
 
 def sweep(connections: Connections) -> int:
@@ -60,12 +66,18 @@ def let_in(connections: Connections) -> int:
 
     The turns go over tenants first, then over a tenant's jobs: a job of a million does not hold up a job of ten, nor a
     tenant with many jobs one with few. In each turn jobs that somebody waits for come before those in bulk.
+
+    Raises BrokerUnavailable, before anything is let in whose message could not be sent.
     """
     settings = connections.settings
     with connections.database.begin() as connection:
         jobs = open_jobs(connection, settings.window_per_job)
+    if jobs:
+        with asked():
+            connections.broker.ping()
     admitted = 0
-    while jobs:
+    deadline = monotonic() + ROUND_SECONDS
+    while jobs and monotonic() < deadline:
         still_open = []
         for job in jobs:
             batches = _admit_one(connections, job)

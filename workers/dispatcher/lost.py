@@ -31,7 +31,7 @@ class LostMessages:
             expected = _expected(connection)
         self._empty_since = {queue: since for queue, since in self._empty_since.items() if queue in expected}
         for stage, priority in expected:
-            if waiting_messages(connections.celery, stage, priority):
+            if waiting_messages(connections.broker, stage, priority):
                 self._empty_since.pop((stage, priority), None)
             elif monotonic() - self._empty_since.setdefault((stage, priority), monotonic()) >= patience:
                 with connections.database.begin() as connection:

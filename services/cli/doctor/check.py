@@ -13,6 +13,14 @@ class Missing(Exception):
     """What was tried is not there or not as it should be; the message says what was found."""
 
 
+class Degraded(Exception):
+    """What was tried is there, but does not work as it should, so it is a problem even if it is optional."""
+
+    def __init__(self, found: str, remedy: str) -> None:
+        super().__init__(found)
+        self.remedy = remedy
+
+
 @dataclass(frozen=True)
 class Check:
     """`attempt` uses the thing and says what it found, or raises. A thing that is `optional` may be missing."""
@@ -37,6 +45,8 @@ def tried(check: Check) -> Outcome:
     """Runs a check. Whatever its attempt raises is its outcome."""
     try:
         return Outcome(check.name, "ok", check.attempt())
+    except Degraded as error:
+        return Outcome(check.name, "problem", str(error), error.remedy)
     except (Missing, FacememError) as error:
         found = str(error)
     except Exception as error:  # This is what is being looked for.

@@ -8,7 +8,7 @@ import psycopg
 import redis
 from sqlalchemy import create_engine, text
 
-from services.cli.doctor.check import Missing
+from services.cli.doctor.check import Degraded, Missing
 from services.local.folder import running
 from services.local.postgres import USER, Postgres, socket_folder
 from services.local.redis import Redis
@@ -63,13 +63,17 @@ def ollama(configured: Settings) -> str:
 
 
 def system(local: LocalSettings) -> str:
-    """A facemem that runs is ready."""
+    """A facemem that runs is ready, and nothing stands still in it."""
     run = running(local.home)
     url = local.api_url or (run.api_url if run else None)
     if url is None:
         raise Missing(f"none runs on {local.home}")
     health = httpx.get(f"{url.rstrip('/')}/readyz", timeout=SECONDS).json()
-    wrong = [f"{part}: {said}" for part, said in health["checks"].items() if said != "ok"]
-    if wrong:
-        raise Missing(f"{url}: {'; '.join(wrong)}")
-    return f"{url} is ready"
+    if health["status"] == "ok":
+        return f"{url} is ready"
+    degraded = health.get("degraded", [])
+    wrong = [each["detail"] for each in degraded] or [
+        f"{part}: {said}" for part, said in health["checks"].items() if said != "ok"
+    ]
+    advice = dict.fromkeys(each["advice"] for each in degraded) or ["No request is served. Its log says more."]
+    raise Degraded("\n".join([f"{url} is {health['status']}", *wrong]), "\n".join(advice))

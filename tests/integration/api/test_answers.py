@@ -11,6 +11,7 @@ from sqlalchemy import create_engine, text
 
 from services.api.factory import create_app
 from services.api.parts import Parts
+from shared.jobs.health import Presence
 from shared.pipeline.connections import Connections
 from shared.settings import Settings
 from tests.integration.api.conftest import problem, rows, submitted
@@ -107,22 +108,30 @@ def test_a_picture_that_was_removed_is_not_found(client: FlaskClient, connection
     assert "jobs/away" not in body["detail"]
 
 
-def test_readiness_names_the_part_that_is_away(client: FlaskClient, settings: Settings) -> None:
-    assert client.get("/healthz").get_json()["status"] == "ok"
+def test_readiness_names_the_part_that_is_away(
+    client: FlaskClient, settings: Settings, connections: Connections
+) -> None:
+    Presence(connections.database).renew()
+    assert client.get("/healthz").get_json() == {"status": "ok", "checks": {}}
     ready = client.get("/readyz")
     assert ready.status_code == 200
-    assert ready.get_json()["checks"] == {"database": "ok", "broker": "ok", "storage": "ok"}
-    for part, change in {
-        "database": {"database_url": SecretStr("postgresql+psycopg://no@127.0.0.1:9/none")},
-        "broker": {"broker_url": SecretStr("redis://127.0.0.1:9/0")},
-        "storage": {"storage_url": "folder:/proc/no/such/place"},
-    }.items():
+    well = {"database": "ok", "broker": "ok", "storage": "ok"}
+    assert ready.get_json() == {"status": "ok", "checks": well, "degraded": []}
+    for part, status, codes, change in (
+        ("database", 503, [], {"database_url": SecretStr("postgresql+psycopg://no@127.0.0.1:9/none")}),
+        ("broker", 200, ["broker_unavailable"], {"broker_url": SecretStr("redis://127.0.0.1:9/0")}),
+        ("storage", 200, ["storage_unavailable"], {"storage_url": "folder:/proc/no/such/place"}),
+    ):
         answer = create_app(settings.model_copy(update=change)).test_client().get("/readyz")
-        assert answer.status_code == 503
-        checks = answer.get_json()["checks"]
+        assert answer.status_code == status
+        health = answer.get_json()
+        assert health["status"] == ("degraded" if codes else "unavailable")
+        assert [each["code"] for each in health["degraded"]] == codes
+        assert all(each["detail"] and each["advice"] for each in health["degraded"])
         # The kind of error and no more: anybody may ask.
-        assert checks.pop(part) in ("OperationalError", "ConnectionError", "StorageUnavailable")
-        assert set(checks.values()) == {"ok"}
+        assert health["checks"].pop(part) in ("OperationalError", "ConnectionError", "StorageUnavailable")
+        assert set(health["checks"].values()) == {"ok"}
+        assert "127.0.0.1" not in answer.text
 
 
 def test_models_come_with_their_cards(client: FlaskClient) -> None:

@@ -1,0 +1,97 @@
+"""A process that notices that it does nothing any more ends itself, and whoever started it starts it again.
+
+That a process can be ended at any moment is what leases are for; so none has to be repaired from within. As long as it
+looks at itself it says so (`beat`): one that is frozen can do neither, and is ended by its supervisor.
+"""
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import monotonic, sleep
+
+import structlog
+
+from shared.errors import BrokerUnavailable
+from shared.jobs.states import Priority, Stage
+from shared.pipeline.connections import Connections
+from shared.pipeline.messages import next_message
+from shared.pipeline.stages import queue
+
+log = structlog.get_logger()
+
+LOOK_SECONDS = 1.0
+STUCK = 70  # exit status, as sysexits.h has it for an internal fault
+
+
+def beat(file: Path | None) -> None:
+    """Leave the time in the heartbeat's file, if there is one to be kept."""
+    if file is not None:
+        file.touch()
+
+
+class Watchdog:
+    """Ends a worker that is deaf: one with free hands, while the next message of a queue of its stage stays the same.
+
+    So it never ends one that has nothing to do, or is at work; nor one whose neighbours take everything, for then the
+    next message changes; nor one whose Redis is away, for then there is none to be seen. A worker that is deaf again
+    after its start lives as long as before, `deaf_worker_seconds`: it is not restarted more often than that.
+    """
+
+    def __init__(self, connections: Connections, stage: Stage) -> None:
+        self._connections = connections
+        self._stage = stage
+        self._patience = connections.settings.deaf_worker_seconds
+        self._changing = threading.Lock()
+        self._in_hand = 0
+        self._taken = 0
+        self._seen_taken = 0
+        # The next message of each queue, and since when.
+        self._next: dict[Priority, tuple[bytes, float]] = {}
+
+    def start(self) -> None:
+        """Look from a thread from now on."""
+        threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """While this worker has a message in hand."""
+        with self._changing:
+            self._taken += 1
+            self._in_hand += 1
+        try:
+            yield
+        finally:
+            with self._changing:
+                self._in_hand -= 1
+
+    def deaf_to(self) -> str | None:
+        """One look: the queue whose next message this worker has let lie for too long, if there is one."""
+        with self._changing:
+            busy = self._in_hand > 0 or self._taken != self._seen_taken
+            self._seen_taken = self._taken
+        if busy:
+            self._next.clear()
+            return None
+        for priority in Priority:
+            try:
+                message = next_message(self._connections.broker, self._stage, priority)
+            except BrokerUnavailable:
+                self._next.clear()
+                return None
+            if message is None or message != self._next.get(priority, (None, 0))[0]:
+                self._next.pop(priority, None)
+            if message is not None:
+                _, since = self._next.setdefault(priority, (message, monotonic()))
+                if monotonic() - since >= self._patience:
+                    return queue(self._stage, priority)
+        return None
+
+    def _watch(self) -> None:
+        while True:
+            if (name := self.deaf_to()) is not None:
+                log.error("deaf", queue=name, seconds=self._patience)
+                os._exit(STUCK)
+            beat(self._connections.settings.heartbeat_file)
+            sleep(LOOK_SECONDS)
