@@ -2,7 +2,7 @@
 
 Resource limits alone bind nobody who is root: root raises them again. So a seccomp filter (seccomp(2)) comes on top,
 which no process can take off: beyond reading, writing and closing what is open, and memory for itself, every system
-call fails with EPERM. There is then no way to a file, a socket, another process or a higher limit, whoever owns the process.
+call fails with EPERM. There is then no way to a file, a socket, another process or a higher limit, for root neither.
 """
 
 import ctypes

@@ -56,9 +56,18 @@ class Decode(Protocol):
 class Decoders:
     """The decoding processes of one worker, for its threads: as many as decode at once, started when needed."""
 
-    def __init__(self, max_pixels: int, program: tuple[str, ...] = ("-m", "shared.images.decoder")) -> None:
-        """`max_pixels` is the most that any image may have; `program` is what Python is to run."""
-        self._argv = [sys.executable, *program, str(max_pixels * BYTES_PER_PIXEL + SPARE_BYTES)]
+    def __init__(
+        self,
+        max_pixels: int,
+        *,
+        cpu_seconds: int = CPU_SECONDS,
+        wall_seconds: float = WALL_SECONDS,
+        module: str = "shared.images.decoder",
+    ) -> None:
+        """`max_pixels` is the most that any image may have, the seconds are for one image, `module` is what is run."""
+        memory = max_pixels * BYTES_PER_PIXEL + SPARE_BYTES
+        self._argv = [sys.executable, "-P", "-m", module, str(memory)]
+        self._cpu_seconds, self._wall_seconds = cpu_seconds, wall_seconds
         self._idle: list[_Process] = []
         self._lock = Lock()
 
@@ -95,7 +104,7 @@ class Decoders:
         with self._lock:
             process = self._idle.pop() if self._idle and not fresh else None
         if process is None:
-            process = _Process(self._argv)
+            process = _Process(self._argv, self._cpu_seconds, self._wall_seconds)
         try:
             yield process
         finally:
@@ -109,7 +118,8 @@ class Decoders:
 class _Process:
     """One decoding process. It ends when its input does, so also when the process that started it is killed."""
 
-    def __init__(self, argv: list[str]) -> None:
+    def __init__(self, argv: list[str], cpu_seconds: int, wall_seconds: float) -> None:
+        self._cpu_seconds, self._wall_seconds = cpu_seconds, wall_seconds
         # Nothing of our environment, where passwords are. A session of its own: Ctrl-C is for the worker to heed.
         self._child = subprocess.Popen(
             argv,
@@ -137,7 +147,7 @@ class _Process:
         """What the process answers. After DecodeCrashed or DecodeTimeout it is not `usable` any more."""
         self.usable = self._late = False
         try:
-            with self._ended_after(WALL_SECONDS):
+            with self._ended_after(self._wall_seconds):
                 self._limit_cpu()
                 write(self._to, request)
                 write(self._to, content)
@@ -162,7 +172,7 @@ class _Process:
         pid = self._child.pid
         used = clock_gettime(~pid << 3 | 2)  # the clock of another process's CPU time: clock_getcpuclockid(3)
         _, most = resource.prlimit(pid, resource.RLIMIT_CPU)
-        resource.prlimit(pid, resource.RLIMIT_CPU, (ceil(used) + CPU_SECONDS, most))
+        resource.prlimit(pid, resource.RLIMIT_CPU, (ceil(used) + self._cpu_seconds, most))
 
     def _answer(self, max_pixels: int) -> Decoded | PermanentError:
         """The next answer, checked. Raises EOFError where it ends too soon, OSError where it is none."""
