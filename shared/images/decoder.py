@@ -33,11 +33,11 @@ def main() -> None:
     """Load all that decoding needs, give the rights away, serve."""
     memory = int(sys.argv[1])
     _rehearse()
-    Path("/proc/self/oom_score_adj").write_text("1000")  # if memory runs out, this process goes and not its worker
-    warnings.simplefilter("ignore")  # files would write our logs
-    os.dup2(os.open(os.devnull, os.O_WRONLY), LOG)
-    os.closerange(LOG + 1, os.sysconf("SC_OPEN_MAX"))
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000")  # if memory runs out, this process goes, not its worker
+    warnings.simplefilter("ignore")
     confine(memory)
+    os.close(LOG)  # of what goes wrong until here the worker's log tells; files shall not write in it
     write(OUTPUT, READY)
     with suppress(EOFError, BrokenPipeError):  # whoever asked is gone
         serve()

@@ -104,7 +104,10 @@ class Decoders:
         with self._lock:
             process = self._idle.pop() if self._idle and not fresh else None
         if process is None:
-            process = _Process(self._argv, self._cpu_seconds, self._wall_seconds)
+            try:
+                process = _Process(self._argv, self._cpu_seconds, self._wall_seconds)
+            except (OSError, EOFError) as error:
+                raise DecoderUnavailable from error
         try:
             yield process
         finally:
@@ -119,6 +122,7 @@ class _Process:
     """One decoding process. It ends when its input does, so also when the process that started it is killed."""
 
     def __init__(self, argv: list[str], cpu_seconds: int, wall_seconds: float) -> None:
+        """Raises OSError or EOFError if it does not start."""
         self._cpu_seconds, self._wall_seconds = cpu_seconds, wall_seconds
         # Nothing of our environment, where passwords are. A session of its own: Ctrl-C is for the worker to heed.
         self._child = subprocess.Popen(
@@ -138,9 +142,9 @@ class _Process:
         try:
             with self._ended_after(START_SECONDS):
                 read(self._from, len(READY))
-        except EOFError as error:
+        except EOFError:
             self.end()
-            raise DecoderUnavailable from error
+            raise
         self.usable = True
 
     def decode(self, request: bytes, content: bytes, max_pixels: int) -> Decoded:

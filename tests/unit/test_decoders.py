@@ -105,6 +105,16 @@ def test_code_in_the_decoder_has_no_rights(hostile: Decoders, deed: str) -> None
     assert refused.value.detail == f"{REFUSED}{errno.EPERM}"
 
 
+def test_nothing_is_open_in_the_decoder_but_its_two_pipes() -> None:
+    before = children()
+    with Decoders(PLENTY) as fresh:
+        fresh.decode(GOOD, max_pixels=PLENTY)
+        [decoder] = children() - before
+        open_files = {path.name: path.readlink() for path in Path(f"/proc/{decoder}/fd").iterdir()}
+    assert sorted(open_files) == ["0", "1"]
+    assert all(str(target).startswith("pipe:") for target in open_files.values())
+
+
 def test_the_decoder_inherits_no_secrets(hostile: Decoders, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FACEMEM_DATABASE_URL", "postgresql+psycopg://user:password@host/database")
     with pytest.raises(BrokenImage) as told:

@@ -18,6 +18,7 @@ from tests.integration.conftest import counters_are_exact
 from tests.unit.test_archives import zipped
 from workers.detection import task as detection
 
+WAITS = "waits: "
 Ends = dict[str, str]
 Sent = Callable[[Mapping[str, bytes]], Ends]
 
@@ -38,7 +39,7 @@ def client(settings: Settings) -> Iterator[FlaskClient]:
 def sent(client: FlaskClient, connections: Connections) -> Sent:
     """A function that submits files as a zip archive, lets detection do all of them, and tells how each ended, by name.
 
-    That is "face", or the reason for which the image was skipped or has failed for good.
+    That is "face", or the reason for which the image was skipped or has failed for good, or still waits.
     """
     work, save = detection.build(connections)
 
@@ -68,11 +69,11 @@ def _ends(connections: Connections, job: UUID) -> Ends:
     for name, stage, state, reason, detail in images:
         if (stage, state) == ("captioning", "dispatched"):
             ends[name] = "face"
-        else:
-            assert state in ("skipped", "failed"), (name, stage, state, reason, detail)
-            assert reason, name
-            assert detail, name
-            ends[name] = reason
+            continue
+        assert state in ("skipped", "failed", "ready"), (name, stage, state)
+        assert reason, name
+        assert detail, name
+        ends[name] = f"{WAITS}{reason}" if state == "ready" else reason
     return ends
 
 
