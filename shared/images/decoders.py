@@ -11,7 +11,9 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from math import ceil
+from mmap import MADV_REMOVE, mmap
 from threading import Lock, Timer
 from time import clock_gettime
 from typing import Protocol, Self
@@ -21,7 +23,7 @@ import numpy as np
 from shared.errors import DecodeCrashed, DecoderUnavailable, DecodeTimeout, PermanentError
 from shared.images.decode import Decoded
 from shared.images.decoder import ANSWER, DECODED, ERRORS, READY, REQUEST
-from shared.images.pipes import read, read_into, write
+from shared.images.pipes import read, write
 
 # For one image. The largest allowed take five seconds of a core; what takes thirty was made to.
 CPU_SECONDS = 30
@@ -33,8 +35,9 @@ START_SECONDS = 60.0
 BYTES_PER_PIXEL = 26
 SPARE_BYTES = 128 * 2**20
 LONGEST_DETAIL = 1000  # bytes
-# Pixels go through in few pieces then; more does not make it faster.
-PIPE_BYTES = 2**18
+PIPE_BYTES = 2**18  # so that most photographs' files go through at once
+# Memory for pixels that stays after an image; what a larger one needed is given back.
+KEPT_BYTES = 2**24
 # One thread, or the filter would not hold for all; and no more memory kept than photographs of usual size need.
 ENVIRONMENT = {
     "OPENBLAS_NUM_THREADS": "1",
@@ -65,9 +68,8 @@ class Decoders:
         module: str = "shared.images.decoder",
     ) -> None:
         """`max_pixels` is the most that any image may have, the seconds are for one image, `module` is what is run."""
-        memory = max_pixels * BYTES_PER_PIXEL + SPARE_BYTES
-        self._argv = [sys.executable, "-P", "-m", module, str(memory)]
-        self._cpu_seconds, self._wall_seconds = cpu_seconds, wall_seconds
+        self._max_pixels = max_pixels
+        self._new = partial(_Process, module, max_pixels, cpu_seconds, wall_seconds)
         self._idle: list[_Process] = []
         self._lock = Lock()
 
@@ -76,6 +78,7 @@ class Decoders:
 
         Raises what that raises; DecodeCrashed, DecodeTimeout; and DecoderUnavailable, for which no image is to blame.
         """
+        max_pixels = min(max_pixels, self._max_pixels)
         request = REQUEST.pack(len(content), max_pixels, long_side or 0, reduced)
         try:
             with self._process() as process:
@@ -105,7 +108,7 @@ class Decoders:
             process = self._idle.pop() if self._idle and not fresh else None
         if process is None:
             try:
-                process = _Process(self._argv, self._cpu_seconds, self._wall_seconds)
+                process = self._new()
             except (OSError, EOFError) as error:
                 raise DecoderUnavailable from error
         try:
@@ -121,19 +124,27 @@ class Decoders:
 class _Process:
     """One decoding process. It ends when its input does, so also when the process that started it is killed."""
 
-    def __init__(self, argv: list[str], cpu_seconds: int, wall_seconds: float) -> None:
+    def __init__(self, module: str, max_pixels: int, cpu_seconds: int, wall_seconds: float) -> None:
         """Raises OSError or EOFError if it does not start."""
         self._cpu_seconds, self._wall_seconds = cpu_seconds, wall_seconds
-        # Nothing of our environment, where passwords are. A session of its own: Ctrl-C is for the worker to heed.
-        self._child = subprocess.Popen(
-            argv,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            bufsize=0,
-            pipesize=PIPE_BYTES,
-            env={**ENVIRONMENT, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
-            start_new_session=True,
-        )
+        memory, size = max_pixels * BYTES_PER_PIXEL + SPARE_BYTES, max_pixels * 3
+        shared = os.memfd_create("pixels")
+        try:
+            os.ftruncate(shared, size)  # a size, not yet memory: that comes as pixels do
+            self._pixels = mmap(shared, size)
+            # Nothing of our environment, where passwords are. A session of its own: Ctrl-C is for the worker to heed.
+            self._child = subprocess.Popen(
+                [sys.executable, "-P", "-m", module, str(memory), str(shared), str(size)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                bufsize=0,
+                pipesize=PIPE_BYTES,
+                pass_fds=[shared],
+                env={**ENVIRONMENT, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+                start_new_session=True,
+            )
+        finally:
+            os.close(shared)
         assert self._child.stdin is not None
         assert self._child.stdout is not None
         self._to, self._from = self._child.stdin.fileno(), self._child.stdout.fileno()
@@ -170,6 +181,7 @@ class _Process:
         """End the process now, and wait until it has."""
         self._child.kill()
         self._child.communicate()
+        self._pixels.close()
 
     def _limit_cpu(self) -> None:
         """The kernel ends the process when it has used so much more, also if nobody waits for it any more."""
@@ -181,9 +193,11 @@ class _Process:
     def _answer(self, max_pixels: int) -> Decoded | PermanentError:
         """The next answer, checked. Raises EOFError where it ends too soon, OSError where it is none."""
         kind, rows, columns, height, width, length = ANSWER.unpack(read(self._from, ANSWER.size))
-        if kind == DECODED and 0 < rows * columns <= max_pixels >= height * width > 0 and length == rows * columns * 3:
-            pixels = np.empty((rows, columns, 3), np.uint8)
-            read_into(self._from, pixels.data.cast("B"))
+        if kind == DECODED and 0 < rows * columns <= max_pixels >= height * width > 0:
+            size = rows * columns * 3
+            pixels = np.frombuffer(self._pixels, np.uint8, size).reshape(rows, columns, 3).copy()
+            if size > KEPT_BYTES:
+                self._pixels.madvise(MADV_REMOVE)
             return Decoded(pixels, width, height, columns / width)
         if DECODED < kind <= len(ERRORS) and length <= LONGEST_DETAIL:
             return ERRORS[kind - 1](read(self._from, length).decode(errors="replace"))

@@ -88,6 +88,18 @@ def test_refusals_come_through_and_the_process_stays(decoders: Decoders) -> None
     assert children() == before
 
 
+def test_memory_of_a_large_image_is_given_back() -> None:
+    before, large = children(), saved(corners(4000, 2000), "PNG")
+    with Decoders(8_000_000) as fresh:
+        shared = []
+        for content in (GOOD, large, GOOD):
+            assert fresh.decode(content, max_pixels=8_000_000).width in (64, 4000)
+            [decoder] = children() - before
+            shared.append(psutil.Process(decoder).memory_info().shared)
+    # The pixels of the large one are 24 MB, and nothing else that is shared changes by so much.
+    assert shared[1] < shared[0] + 8e6
+
+
 def test_metadata_is_gone(decoders: Decoders) -> None:
     """Not only from the file that is made of it: what comes out are pixels and three numbers."""
     exif = turned()
