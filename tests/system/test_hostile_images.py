@@ -35,9 +35,9 @@ def test_no_process_ends_for_what_is_in_an_image(start: Start, tmp_path: Path) -
         assert all(results[name].detail for name in damaged)
         assert running.system.pids() == before
         [worker] = running.workers("detection")
-        assert [child.cmdline()[-2] for child in worker.children()] == ["shared.images.decoder"]
+        [decoder] = worker.children()
+        assert "shared.images.decoder" in decoder.cmdline()
         assert running.scalar("select count(*) from attempts where reason = 'worker_lost'") == 0
-        decoder = worker.children()[0]
         worker.kill()
         assert psutil.wait_procs([decoder], timeout=30)[1] == []
 
