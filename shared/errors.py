@@ -73,6 +73,24 @@ class TooLarge(PermanentError):
     code = "too_large"
 
 
+class DecodeCrashed(PermanentError):
+    """Reading this image ended the process that reads images.
+
+    Other images are not affected. Export it again from its source, or convert it, and submit it again.
+    """
+
+    code = "decode_crashed"
+
+
+class DecodeTimeout(PermanentError):
+    """Reading this image took longer than this service gives to one.
+
+    Other images are not affected. Save it scaled down, and not as a progressive JPEG, and submit it again.
+    """
+
+    code = "decode_timeout"
+
+
 class FetchRefused(PermanentError):
     """The link does not lead to something this service may fetch.
 
@@ -128,6 +146,15 @@ class CaptionRefused(PermanentError):
 
 
 # --- Later, perhaps ----------------------------------------------------------------------------------------------
+
+
+class DecoderUnavailable(PartUnavailable):
+    """The process that reads images does not start.
+
+    It needs Linux with seccomp, on x86-64 or 64-bit ARM, and some memory; the worker's log says what was missing.
+    """
+
+    code = "decoder_unavailable"
 
 
 class StorageUnavailable(PartUnavailable):

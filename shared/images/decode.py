@@ -1,7 +1,7 @@
 """From the bytes of a file to RGB pixels, and back to JPEG.
 
-Files come from strangers: the format is read from the content, the size from the header before a pixel is decoded, and
-whatever Pillow raises becomes one of three errors.
+The format is read from the content, the size from the header before a pixel is decoded, and whatever Pillow raises
+becomes one of three errors. For what strangers sent, shared/images/decoders.py does this in a process of its own.
 """
 
 from dataclasses import dataclass

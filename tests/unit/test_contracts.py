@@ -28,6 +28,7 @@ def test_import_contracts_hold() -> None:
         "services.cli.main",
         "workers.dispatcher.dispatch",
         "workers.intake.task",
+        "shared.images.decoder",
     ],
 )
 def test_light_processes_load_no_torch(module: str) -> None:

@@ -7,7 +7,10 @@ import pytest
 from PIL import Image
 
 from shared.compute import PLAIN
+from shared.errors import DecodeCrashed
 from shared.faces.finder import FaceFinder
+from shared.images.decode import Decoded, decode
+from shared.images.decoders import Decode
 from shared.settings import Settings
 from tests.photographs import HOPPER
 from workers.detection import detect as detection
@@ -33,8 +36,8 @@ def photograph(kind: str, orientation: int = 1) -> bytes:
     return file.getvalue()
 
 
-def seen(finder: FaceFinder, content: bytes) -> Photograph:
-    [found] = detect(finder, [content], Settings.model_construct(detection_long_side=800))
+def seen(finder: FaceFinder, content: bytes, decode: Decode = decode) -> Photograph:
+    [found] = detect(finder, decode, [content], Settings.model_construct(detection_long_side=800))
     assert isinstance(found, Photograph)
     return found
 
@@ -49,9 +52,7 @@ def test_a_crop_from_half_the_pixels_is_the_crop_from_all(
     finder: FaceFinder, monkeypatch: pytest.MonkeyPatch, orientation: int
 ) -> None:
     content, asked = photograph("JPEG", orientation), []
-    decode = detection.decode
-    monkeypatch.setattr(detection, "decode", lambda *args, **how: asked.append(how) or decode(*args, **how))
-    reduced = seen(finder, content)
+    reduced = seen(finder, content, lambda content, **how: asked.append(how) or decode(content, **how))
     assert asked[-1]["reduced"] == 2
     monkeypatch.setattr(detection, "_reduced", lambda *_: 1)
     full = seen(finder, content)
@@ -70,3 +71,17 @@ def test_what_cannot_be_decoded_in_part_is_decoded_in_full(finder: FaceFinder) -
     assert np.abs(crop(from_png) - crop(from_jpeg)).mean() < 4
     [one], [other] = from_png.faces, from_jpeg.faces
     assert np.abs(np.subtract(one.crop_box, other.crop_box)).max() <= 6
+
+
+def test_an_image_that_cannot_be_decoded_again_fails_alone(finder: FaceFinder) -> None:
+    """Its crops need more pixels than the faces were looked for in, and then the decoder ends."""
+
+    def crashing(content: bytes, **how: int) -> Decoded:
+        if content == bad and "long_side" not in how:
+            raise DecodeCrashed
+        return decode(content, **how)
+
+    good, bad = photograph("JPEG"), photograph("PNG")
+    first, second = detect(finder, crashing, [bad, good], Settings.model_construct(detection_long_side=800))
+    assert isinstance(first, DecodeCrashed)
+    assert isinstance(second, Photograph)

@@ -11,7 +11,8 @@ from shared.errors import PermanentError
 from shared.faces.finder import FaceFinder, FoundFace
 from shared.images import quality
 from shared.images.crop import CROP_SIZE, Box, Crop, crop_face, crop_side, to_crop
-from shared.images.decode import Decoded, decode, encode_jpeg
+from shared.images.decode import Decoded, encode_jpeg
+from shared.images.decoders import Decode
 from shared.settings import Settings
 
 # Goes into `detector`; raise it when the same file would give another photo, other faces, crops or flags.
@@ -53,29 +54,36 @@ class Photograph:
     faces: list[CroppedFace]
 
 
-def detect(finder: FaceFinder, contents: Sequence[bytes], settings: Settings) -> list[Photograph | PermanentError]:
+def detect(
+    finder: FaceFinder, decode: Decode, contents: Sequence[bytes], settings: Settings
+) -> list[Photograph | PermanentError]:
     """Look for faces in files. A file that cannot be read gives its error and leaves the others alone."""
-    decoded = [_decoded(content, settings) for content in contents]
+    decoded = [_decoded(decode, content, settings) for content in contents]
     readable = [image for image in decoded if isinstance(image, Decoded)]
     found = iter(finder.find([image.pixels for image in readable]))
     return [
-        _photograph(content, image, next(found), settings) if isinstance(image, Decoded) else image
+        _photograph(decode, content, image, next(found), settings) if isinstance(image, Decoded) else image
         for content, image in zip(contents, decoded, strict=True)
     ]
 
 
-def _decoded(content: bytes, settings: Settings) -> Decoded | PermanentError:
+def _decoded(decode: Decode, content: bytes, settings: Settings) -> Decoded | PermanentError:
     try:
         return decode(content, max_pixels=settings.max_pixels, long_side=settings.detection_long_side)
     except PermanentError as error:
         return error
 
 
-def _photograph(content: bytes, small: Decoded, faces: list[FoundFace], settings: Settings) -> Photograph:
+def _photograph(
+    decode: Decode, content: bytes, small: Decoded, faces: list[FoundFace], settings: Settings
+) -> Photograph | PermanentError:
     kept = faces[: settings.detection_max_faces]
     full = small
     if kept and small.scale < 1:
-        full = decode(content, max_pixels=settings.max_pixels, reduced=_reduced(kept, small.scale, settings))
+        try:
+            full = decode(content, max_pixels=settings.max_pixels, reduced=_reduced(kept, small.scale, settings))
+        except PermanentError as error:
+            return error
     return Photograph(
         small.width,
         small.height,

@@ -16,6 +16,7 @@ from shared.compute import Compute, use_threads
 from shared.database.tables import Face, Image
 from shared.errors import ObjectMissing, PermanentError
 from shared.faces.finder import FaceFinder
+from shared.images.decoders import Decoders
 from shared.jobs import reuse, stored
 from shared.jobs.delivery import ClaimedImage
 from shared.jobs.reuse import Twin
@@ -40,6 +41,7 @@ def build(connections: Connections) -> tuple[Work, Save]:
     compute = Compute.of(settings)
     finder = FaceFinder(compute, settings.detection_min_face, settings.detection_threshold)
     looked_for_with = detector(settings, compute)
+    decoders = Decoders(settings.max_pixels)
 
     def work(images: list[ClaimedImage], token: UUID) -> list[Outcome]:
         twins, waiting = _known(connections, images, looked_for_with)
@@ -60,7 +62,7 @@ def build(connections: Connections) -> tuple[Work, Save]:
                 outcomes.append(Failed(image, error))
         there = [image for image in images if image.id in contents]
         with computing:
-            photographs = detect(finder, [contents[image.id] for image in there], settings)
+            photographs = detect(finder, decoders.decode, [contents[image.id] for image in there], settings)
         return outcomes + [
             _stored(connections, image, photograph, token) for image, photograph in zip(there, photographs, strict=True)
         ]

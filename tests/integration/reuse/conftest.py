@@ -27,9 +27,11 @@ def found(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many images faces were really looked for in, by batch."""
     numbers: list[int] = []
 
-    def counted(finder: Any, contents: Any, settings: Any, real: Callable[..., Any] = detection.detect) -> Any:
+    def counted(
+        finder: Any, decode: Any, contents: Any, settings: Any, real: Callable[..., Any] = detection.detect
+    ) -> Any:
         numbers.append(len(contents))
-        return real(finder, contents, settings)
+        return real(finder, decode, contents, settings)
 
     monkeypatch.setattr(detection, "detect", counted)
     return numbers
