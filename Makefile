@@ -20,7 +20,7 @@ test: $(READY) ## run all tests, against real servers
 	$(BIN)/pytest
 
 torture: $(READY) ## kill, freeze and starve a running system in every way, for hours (SHARE=0.1: a tenth of that)
-	FACEMEM_TORTURE=$(or $(SHARE),full) $(BIN)/pytest tests/torture
+	FACEMEM_TORTURE=$(or $(SHARE),full) $(BIN)/pytest tests/torture tests/integration/hostile
 
 lint: $(READY) ## check style, types and which module imports which
 	$(BIN)/ruff check .

@@ -8,7 +8,6 @@ import pytest
 pytest_plugins = ["tests.servers"]
 
 ON_CI = os.environ.get("CI", "").lower() in ("1", "true")
-FULL_TORTURE = os.environ.get("FACEMEM_TORTURE", "") == "full"  # all of what tests take a tenth of
 OMI = Path(__file__).resolve().parents[2] / "shared" / "data" / "omi"
 
 

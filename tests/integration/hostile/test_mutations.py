@@ -6,12 +6,12 @@ from itertools import islice
 
 import pytest
 
-from tests.conftest import FULL_TORTURE
 from tests.integration.hostile.conftest import Ends, Sent, told
 from tests.mutations import WAYS, mutants, originals
 from tests.photographs import portraits
+from tests.torture.repetitions import times
 
-MUTANTS = 20_000 if FULL_TORTURE else 2_000
+MUTANTS = times(20_000)
 AT_ONCE = 2_000
 # What a damaged image can end with. Not among them: internal_error, and whatever ends the decoder.
 READ = {"face", "no_face"}
