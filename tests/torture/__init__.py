@@ -1,0 +1,1 @@
+"""Faults on purpose: what facemem promises is looked up after each."""

@@ -1,0 +1,89 @@
+"""What can be seen in the database between two steps."""
+
+from typing import NamedTuple
+from uuid import UUID
+
+import psycopg
+from psycopg.rows import namedtuple_row
+
+
+class Image(NamedTuple):
+    """A row of `images`, as far as a step may change it."""
+
+    id: int
+    job: UUID
+    position: int
+    stage: str
+    state: str
+    attempt: int
+    reason: str | None
+    held_back: bool  # not to be let in yet
+    batch: UUID | None
+    token: UUID | None
+    leased: bool
+    expired: bool
+    finished: bool
+    failures: int  # failed attempts on record
+
+
+class Job(NamedTuple):
+    """A row of `jobs`."""
+
+    id: UUID
+    tenant: str
+    state: str
+    finished: bool
+    late: bool
+    root: UUID | None  # the job whose faces it scores again
+
+
+class Seen(NamedTuple):
+    """All of it: images and jobs by id, counters by job, stage and state, events by job and type, faces' scores."""
+
+    images: dict[int, Image]
+    jobs: dict[UUID, Job]
+    counts: dict[tuple[UUID, str, str], int]
+    events: dict[tuple[UUID, str], int]
+    scores: dict[int, list[float | None]]
+
+    def of_job(self, job: UUID) -> list[Image]:
+        """The images of a job."""
+        return [image for image in self.images.values() if image.job == job]
+
+
+NOTHING = Seen({}, {}, {}, {}, {})
+
+
+def look(connection: psycopg.Connection) -> Seen:
+    """What is committed. Nobody writes meanwhile, so these reads see the same."""
+    with connection.cursor() as cursor:
+        images = [Image(*row) for row in cursor.execute(_IMAGES)]
+        jobs = [Job(*row) for row in cursor.execute(_JOBS)]
+        counts = {(job, stage, state): n for job, stage, state, n in cursor.execute(_COUNTS)}
+        events = {(job, type_): n for job, type_, n in cursor.execute(_EVENTS)}
+        scores: dict[int, list[float | None]] = {}
+        for image, score in cursor.execute(_SCORES):
+            scores.setdefault(image, []).append(score)
+    return Seen({image.id: image for image in images}, {job.id: job for job in jobs}, counts, events, scores)
+
+
+def receipts(connection: psycopg.Connection, since: int) -> list[tuple[UUID, float]]:
+    """Of the receipts after the first so many: the job, and for how many seconds more its objects are swept."""
+    query = "select job_id, extract(epoch from last_sweep_at - now())::float from deletions order by requested_at, id"
+    with connection.cursor(row_factory=namedtuple_row) as cursor:
+        return [(row[0], row[1]) for row in cursor.execute(query).fetchall()[since:]]
+
+
+_IMAGES = """
+select id, job_id, position, stage, state, attempt, reason, coalesce(not_before > now(), false), batch_id, lease_token,
+    lease_expires_at is not null, coalesce(lease_expires_at < now(), false), finished_at is not null,
+    (select count(*) from attempts where image_id = images.id)
+from images order by id
+"""
+_JOBS = """
+select id, tenant, state, finished_at is not null, coalesce(deadline <= now(), false), rescored_from
+from jobs order by id
+"""
+_COUNTS = "select job_id, stage, state, images from job_counts where images <> 0"
+_EVENTS = "select job_id, type, count(*) from deliveries group by job_id, type"
+_SCORES = "select image_id, score from faces order by image_id, position"

@@ -1,0 +1,130 @@
+"""The state machine as a whole: random interleavings of all that moves an image, on real Postgres and Redis.
+
+Each example is a list of steps. What may change in a step, and what must be true after it, is in `rules`; what must be
+true at the end, in `ending`. A failure prints the shortest list that still fails, and the seed that found it:
+FACEMEM_TORTURE_SEED=... runs the same examples again.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from random import SystemRandom
+
+import hypothesis
+import psycopg
+import pytest
+import structlog
+from hypothesis import HealthCheck, Phase, given
+from hypothesis import strategies as st
+
+from shared.database.tables import Webhook
+from shared.jobs.event_types import EventType
+from shared.pipeline import run_stage, stages
+from shared.pipeline.connections import Connections
+from shared.settings import Settings
+from tests.torture.ending import drain
+from tests.torture.mailbox import Mailbox
+from tests.torture.repetitions import times
+from tests.torture.rules import MAX_ATTEMPTS
+from tests.torture.world import TENANTS, World
+
+EXAMPLES = 5000
+LONG = 3600.0  # seconds: time passes when the test says so
+Step = tuple[str, int, int]
+# More than once what is to come more often.
+STEPS = (
+    *("submit", "tick", "tick", "second_dispatcher", "sweep", "sweep", "deliver", "deliver", "deliver", "deliver"),
+    *("work", "work", "work", "work", "save_slowly", "renew", "time_passes", "time_passes", "operate", "operate"),
+    *("operate", "begin", "settle"),
+)
+STEP = st.tuples(st.sampled_from(STEPS), st.integers(0, 11), st.integers(0, 11))
+JOURNEY = st.tuples(st.booleans(), st.lists(STEP, min_size=8, max_size=32))
+
+
+class Machine:
+    """Runs examples, one after the other, in one database."""
+
+    def __init__(self, connections: Connections, patch: pytest.MonkeyPatch) -> None:
+        self._connections = connections
+        self._patch = patch
+        url = connections.settings.database_url.get_secret_value().replace("+psycopg", "")
+        self._eyes = psycopg.connect(url, autocommit=True)
+        self._mailbox = Mailbox(connections.settings.broker_url.get_secret_value())
+
+    def run(self, in_portions: bool, steps: list[Step]) -> None:
+        """One example. `in_portions`: workers save each image when it is done, not the batch."""
+        self._mailbox.empty()
+        self._eyes.execute(CLEAR)
+        self._patch.setattr(run_stage, "SAVE_SECONDS", 0 if in_portions else LONG)
+        world = World(self._connections, self._eyes, self._mailbox)
+        try:
+            world.submit(2, 0)
+            for name, first, second in steps:
+                world.step(name, first, second)
+            drain(world)
+        finally:
+            world.close()
+
+    def close(self) -> None:
+        """End the connections."""
+        self._eyes.close()
+        self._mailbox.close()
+
+
+CLEAR = "delete from jobs; delete from deletions; delete from deliveries; delete from idempotency"
+
+
+@pytest.fixture
+def machine(database_url: str, broker_url: str, storage_folder_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
+    """A machine whose clocks stand still. Who meets a locked row gives up at once: nobody would unlock it meanwhile."""
+    settings = Settings(
+        database_url=f"{database_url}&options=-clock_timeout%3D2ms%20-csynchronous_commit%3Doff",
+        broker_url=broker_url,
+        storage_url=storage_folder_url,
+        max_attempts=MAX_ATTEMPTS,
+        window_per_job=4,
+        dispatch_lease_seconds=LONG,
+        run_lease_seconds=LONG,
+        retry_delay_seconds=LONG,
+        unavailable_delay_seconds=LONG,
+    ).model_copy(update={"lost_message_seconds": 0})
+    monkeypatch.setattr(stages, "SPREAD", 1)  # so that images of small jobs travel together, too
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("critical"))
+    connections = Connections.of(settings)
+    with connections.database.begin() as connection:
+        for tenant in TENANTS:
+            connection.execute(
+                Webhook.__table__.insert().values(
+                    id=os.urandom(16).hex(), tenant=tenant, url="https://example.org", secret="", events=[*EventType]
+                )
+            )
+    made = Machine(connections, monkeypatch)
+    yield made
+    made.close()
+    connections.database.dispose()
+    connections.celery.close()
+    structlog.reset_defaults()
+
+
+def explore(machine: Machine, seed: int, examples: int, *, shrink: bool = True) -> None:
+    """Run so many random examples. Raises what the first one that fails raises, with its steps."""
+
+    @hypothesis.seed(seed)
+    @hypothesis.settings(
+        max_examples=examples,
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        phases=[Phase.generate, Phase.shrink] if shrink else [Phase.generate],
+    )
+    @given(JOURNEY)
+    def journey(example: tuple[bool, list[Step]]) -> None:
+        machine.run(*example)
+
+    journey()
+
+
+@pytest.mark.timeout(3600)
+def test_every_interleaving_keeps_what_is_promised(machine: Machine) -> None:
+    seed = int(os.environ.get("FACEMEM_TORTURE_SEED") or SystemRandom().randrange(2**32))
+    print(f"FACEMEM_TORTURE_SEED={seed}")
+    explore(machine, seed, times(EXAMPLES))
