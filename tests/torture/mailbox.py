@@ -44,10 +44,11 @@ class Mailbox:
             self.waiting += batches
 
     def take(self, which: int, *, again: bool) -> Batch | None:
-        """A message to deliver; the same one may be taken again later."""
-        if again or not self.waiting:
+        """A message that nobody had yet, or any; the same one may be taken again later. None if there is none."""
+        self.fetch()
+        if again:
             return self.sent[which % len(self.sent)] if self.sent else None
-        return self.waiting.pop(which % len(self.waiting))
+        return self.waiting.pop(which % len(self.waiting)) if self.waiting else None
 
     @staticmethod
     def _read(message: bytes) -> Batch:

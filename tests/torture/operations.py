@@ -145,17 +145,6 @@ def lost(seen: Seen, job: Job, _: int, settings: Settings) -> Operation:
     return Operation(quiet(sweep.take_back_lost, settings.max_attempts), Cause("lost", rules.is_taken_back))
 
 
-OPERATIONS: dict[str, Callable[[Seen, Job, int, Settings], Operation | None]] = {
-    "pause": pause,
-    "resume": resume,
-    "cancel": cancel,
-    "retry": retry,
-    "rescore": score_again,
-    "erase_job": erase_job,
-    "erase_image": erase_image,
-    "admit": admit,
-    "complete": complete,
-    "late": late,
-    "undelivered": undelivered,
-    "lost": lost,
-}
+OPERATIONS: tuple[Callable[[Seen, Job, int, Settings], Operation | None], ...] = (
+    *(pause, resume, cancel, retry, retry, score_again, erase_job, erase_image, admit, complete, late, undelivered, lost),
+)

@@ -189,10 +189,11 @@ def is_cancelled(job: UUID) -> Change:
 
 
 def is_late(was: Row, now: Row, before: Seen) -> bool:
-    """What was unfinished of a job whose deadline has passed fails."""
+    """What was unfinished of a job whose deadline has passed fails; what a worker had in hand was an attempt."""
     if was is None or was.state in FINAL or not before.jobs[was.job].late:
         return False
-    return now == left_alone(was, "failed", reason="deadline_passed")
+    failures = was.failures + (was.state == "running")
+    return now == left_alone(was, "failed", reason="deadline_passed", failures=failures)
 
 
 def is_retried(job: UUID) -> Change:

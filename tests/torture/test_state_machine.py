@@ -32,12 +32,13 @@ LONG = 3600.0  # seconds: time passes when the test says so
 Step = tuple[str, int, int]
 # More than once what is to come more often.
 STEPS = (
-    *("submit", "tick", "tick", "second_dispatcher", "sweep", "sweep", "deliver", "deliver", "deliver", "deliver"),
+    *("submit", "tick", "second_dispatcher", "sweep", "sweep", "deliver", "deliver", "deliver", "deliver"),
     *("work", "work", "work", "work", "save_slowly", "renew", "time_passes", "time_passes", "operate", "operate"),
     *("operate", "begin", "settle"),
 )
-STEP = st.tuples(st.sampled_from(STEPS), st.integers(0, 11), st.integers(0, 11))
-JOURNEY = st.tuples(st.booleans(), st.lists(STEP, min_size=8, max_size=32))
+NUMBER = st.integers(0, 12)
+STEP = st.tuples(st.sampled_from(STEPS), NUMBER, NUMBER)
+JOURNEY = st.tuples(st.booleans(), NUMBER, st.lists(STEP, min_size=10, max_size=36))
 
 
 class Machine:
@@ -50,14 +51,15 @@ class Machine:
         self._eyes = psycopg.connect(url, autocommit=True)
         self._mailbox = Mailbox(connections.settings.broker_url.get_secret_value())
 
-    def run(self, in_portions: bool, steps: list[Step]) -> None:
+    def run(self, in_portions: bool, first_job: int, steps: list[Step]) -> None:
         """One example. `in_portions`: workers save each image when it is done, not the batch."""
         self._mailbox.empty()
         self._eyes.execute(CLEAR)
         self._patch.setattr(run_stage, "SAVE_SECONDS", 0 if in_portions else LONG)
         world = World(self._connections, self._eyes, self._mailbox)
         try:
-            world.submit(2, 0)
+            world.submit(first_job, first_job)
+            world.tick(0, 0)
             for name, first, second in steps:
                 world.step(name, first, second)
             drain(world)
@@ -117,7 +119,7 @@ def explore(machine: Machine, seed: int, examples: int, *, shrink: bool = True) 
         phases=[Phase.generate, Phase.shrink] if shrink else [Phase.generate],
     )
     @given(JOURNEY)
-    def journey(example: tuple[bool, list[Step]]) -> None:
+    def journey(example: tuple[bool, int, list[Step]]) -> None:
         machine.run(*example)
 
     journey()

@@ -57,7 +57,7 @@ class World:
     def submit(self, images: int, options: int) -> None:
         """A job of a few images, by link or uploaded, now and then under a key that was used before."""
         if len(self.seen.jobs) >= MOST_JOBS:
-            return self.tick(0, 0)
+            return self.tick(images, options)
         tenant, key = TENANTS[options % 2], images % 4
         link = "https://example.org/1.jpg" if options & 2 else None
         new = [NewImage(f"{n}.jpg", None if link else f"o/{n}", link) for n in range(1 + images % 3)]
@@ -69,6 +69,7 @@ class World:
         )
         fingerprint = str((new, deadline)).encode()
         known = self._keys.get((tenant, key))
+        known = known if known in self.seen.jobs else None  # a deleted job leaves no answer
         with self.connections.database.begin() as connection:
             try:
                 answer = idempotency.earlier(connection, tenant, str(key), fingerprint, self.connections.settings)
@@ -126,9 +127,9 @@ class World:
     def _operation(self, which: int, pick: int) -> Operation | None:
         if not self.seen.jobs:
             return None
-        names = list(OPERATIONS)
-        name, job = names[which % len(names)], list(self.seen.jobs.values())[pick % len(self.seen.jobs)]
-        return OPERATIONS[name](self.seen, job, pick, self.connections.settings)
+        operation = OPERATIONS[which % len(OPERATIONS)]
+        job = list(self.seen.jobs.values())[pick % len(self.seen.jobs)]
+        return operation(self.seen, job, pick, self.connections.settings)
 
     def _committed(self, operation: Operation, batches: list[Batch]) -> None:
         if operation.cause.name == "pause" and operation.cause.only and self._open is None:
@@ -171,7 +172,7 @@ class World:
         """A worker takes a message: one that nobody had yet, in any order; or one that was delivered before."""
         batch = self.mailbox.take(which, again=again == 0)
         if batch is None or len(self._alive()) >= MOST_WORKERS:
-            return self.tick(0, 0)
+            return self.tick(which, again)
         worker = Worker(self.connections, batch)
         self.workers.append(worker)
         self._heard(worker)
@@ -254,7 +255,6 @@ class World:
             self.observe(Cause(f"{name}, in part", rules.is_let_in, COMPLETES))
 
     def _look(self) -> Seen:
-        self.mailbox.fetch()
         seen = look(self._eyes)
         rules.must_hold(seen)
         return seen
@@ -281,8 +281,16 @@ class World:
         assert longest > self.connections.settings.max_run_seconds, "final, and a worker has some of it in hand"
 
 
+# What somebody holds is left for the next time.
 _LEASES_END = """
-update images set lease_expires_at = now() - interval '1 second' where id = any(%(ids)s) and lease_expires_at > now()
+update images set lease_expires_at = now() - interval '1 second' where id in (
+    select id from images where id = any(%(ids)s) and lease_expires_at > now() for update skip locked)
 """
-_DELAYS_END = "update images set not_before = now() - interval '1 second' where not_before > now()"
-_DEADLINES_PASS = "update jobs set deadline = now() - interval '1 second' where deadline > now()"
+_DELAYS_END = """
+update images set not_before = now() - interval '1 second' where id in (
+    select id from images where not_before > now() for update skip locked)
+"""
+_DEADLINES_PASS = """
+update jobs set deadline = now() - interval '1 second' where id in (
+    select id from jobs where deadline > now() for no key update skip locked)
+"""
