@@ -42,7 +42,9 @@ def one_round(world: World) -> None:
     world.mailbox.fetch()
     while world.mailbox.waiting:
         batch = world.mailbox.waiting.pop()
-        run_stage(world.connections, batch, _finish, lambda connection, saved, at=batch.stage: save(connection, at, saved))
+        run_stage(
+            world.connections, batch, _finish, lambda connection, saved, at=batch.stage: save(connection, at, saved)
+        )
     dispatch.finish(world.connections)
     world.observe(Cause("drain", rules.goes_on, COMPLETES))
 

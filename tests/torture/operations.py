@@ -95,7 +95,7 @@ def score_again(seen: Seen, job: Job, pick: int, settings: Settings) -> Operatio
 
 def erase_job(seen: Seen, job: Job, pick: int, settings: Settings) -> Operation:
     """Delete a job; now and then one that belongs to somebody else, which must do nothing."""
-    stranger = pick == 0
+    stranger = pick % 4 == 0
     order = erase.Order(STRANGER if stranger else job.tenant, "open", "request", window_seconds(settings))
     if stranger:
         return Operation(quiet(erase.erase_job, job.id, order), Cause("erase of another's job", rules.nothing))
@@ -145,6 +145,8 @@ def lost(seen: Seen, job: Job, _: int, settings: Settings) -> Operation:
     return Operation(quiet(sweep.take_back_lost, settings.max_attempts), Cause("lost", rules.is_taken_back))
 
 
+# Some of them more often. As many as numbers that a step may have, so that any of them meets any job.
 OPERATIONS: tuple[Callable[[Seen, Job, int, Settings], Operation | None], ...] = (
-    *(pause, resume, cancel, retry, retry, score_again, erase_job, erase_image, admit, complete, late, undelivered, lost),
+    *(pause, pause, resume, cancel, retry, retry, score_again, erase_job, erase_image, admit, admit, complete),
+    *(late, undelivered, lost),
 )

@@ -83,7 +83,7 @@ from images order by id
 """
 _JOBS = """
 select id, tenant, state, finished_at is not null, coalesce(deadline <= now(), false), rescored_from
-from jobs order by id
+from jobs order by created_at
 """
 _COUNTS = "select job_id, stage, state, images from job_counts where images <> 0"
 _EVENTS = "select job_id, type, count(*) from deliveries group by job_id, type"

@@ -32,8 +32,11 @@ from workers.dispatcher.lost import LostMessages
 TENANTS = ("one", "two")
 PRIORITY = {"one": Priority.BULK, "two": Priority.INTERACTIVE}
 MOST_WORKERS = 4
-# What a worker may be told, likely things first; an index beyond the end means the first.
-SAYINGS = ("done", "finished", "transient", BREAKS, DIES, "permanent", "part_away", "skipped", "later")
+# What a worker may be told, some of it more often.
+SAYINGS = (
+    *("done", "done", "done", "finished", "transient", "transient", BREAKS, DIES),
+    *("permanent", "permanent", "part_away", "skipped", "later"),
+)
 
 
 class World:
@@ -111,6 +114,12 @@ class World:
         self._open = connection, operation, batches or []
         return self.observe(Cause("begin", rules.nothing))
 
+    def race(self, first: int, second: int) -> None:
+        """Two operations on the same job, the first of which is not committed yet when the second one comes."""
+        self.begin(first, second)
+        self.step("operate", second, second)
+        self.settle(first, second)
+
     def settle(self, which: int, _: int) -> None:
         """The end of that transaction: COMMIT, or now and then its process is killed."""
         if self._open is None:
@@ -158,6 +167,7 @@ class World:
     def sweep(self, which: int, _: int) -> None:
         """One of the seldom rounds."""
         if which % 3 == 0:
+            self.mailbox.fetch()
             self._lost_messages.take_back(self.connections)
             return self.observe(Cause("lost messages", rules.is_unrung))
         if which % 3 == 1:
@@ -166,11 +176,17 @@ class World:
         dispatch.sweep(self.connections)
         return self.observe(Cause("sweep", rules.is_taken_back))
 
+    def silence(self, which: int, pick: int) -> None:
+        """Nobody is heard of for longer than a lease; or only one of them is not."""
+        self.time_passes(which % 2, pick)
+        dispatch.sweep(self.connections)
+        self.observe(Cause("sweep", rules.is_taken_back))
+
     # --- Workers -----------------------------------------------------------------------------------------------------
 
     def deliver(self, which: int, again: int) -> None:
         """A worker takes a message: one that nobody had yet, in any order; or one that was delivered before."""
-        batch = self.mailbox.take(which, again=again == 0)
+        batch = self.mailbox.take(which, again=again % 4 == 0)
         if batch is None or len(self._alive()) >= MOST_WORKERS:
             return self.tick(which, again)
         worker = Worker(self.connections, batch)
@@ -184,7 +200,7 @@ class World:
         if not alive:
             return self.deliver(which, outcome)
         worker = alive[which % len(alive)]
-        said = SAYINGS[outcome] if outcome < len(SAYINGS) else SAYINGS[0]
+        said = SAYINGS[outcome % len(SAYINGS)]
         if worker.at == "saving":
             said = said if said in (BREAKS, DIES) else GOES_ON
         return self.tell(worker, said, 1 + which % 2, stop_in_save=stop_in_save)
