@@ -6,7 +6,7 @@ FACEMEM_TORTURE_SEED=... runs the same examples again.
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from random import SystemRandom
 
 import hypothesis

@@ -15,7 +15,7 @@ from shared.errors import NotAnImage
 from shared.jobs import delivery
 from shared.jobs.accept import NewImage, NewJob, accept
 from shared.jobs.delivery import Batch
-from shared.jobs.states import Priority, Stage
+from shared.jobs.states import Priority
 from shared.pipeline.connections import Connections
 from shared.pipeline.messages import send
 from tests.torture import rules
