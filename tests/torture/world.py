@@ -18,7 +18,7 @@ from shared.jobs.delivery import Batch
 from shared.jobs.states import Priority
 from shared.pipeline.connections import Connections
 from shared.pipeline.messages import send
-from tests.torture import rules
+from tests.torture import clock, rules
 from tests.torture.mailbox import Mailbox
 from tests.torture.operations import BUNDLES, COMPLETES, MOST_JOBS, OPERATIONS, Operation
 from tests.torture.rules import Cause
@@ -238,14 +238,17 @@ class World:
     # --- Time --------------------------------------------------------------------------------------------------------
 
     def time_passes(self, which: int, pick: int) -> None:
-        """Leases run out, all or one; delays end; deadlines pass."""
+        """A lease runs out, or all do; delays end; deadlines pass."""
         leased = [image.id for image in self.seen.images.values() if image.leased]
         kind = which % 4
-        if kind < 2:
-            ids = leased if kind else [leased[pick % len(leased)]] if leased else []
-            self._eyes.execute(_LEASES_END, {"ids": ids})
+        if kind == 0:
+            clock.end_leases(self._eyes, leased[pick % len(leased) :][:1] if leased else [])
+        elif kind == 1:
+            clock.end_leases(self._eyes, leased)
+        elif kind == 2:
+            clock.end_delays(self._eyes)
         else:
-            self._eyes.execute(_DELAYS_END if kind == 2 else _DEADLINES_PASS)
+            clock.pass_deadlines(self._eyes)
         self.seen = self._look()
 
     def let_time_pass(self) -> None:
@@ -295,18 +298,3 @@ class World:
             return
         longest = max(seconds for _, seconds in receipts(self._eyes, 0))
         assert longest > self.connections.settings.max_run_seconds, "final, and a worker has some of it in hand"
-
-
-# What somebody holds is left for the next time.
-_LEASES_END = """
-update images set lease_expires_at = now() - interval '1 second' where id in (
-    select id from images where id = any(%(ids)s) and lease_expires_at > now() for update skip locked)
-"""
-_DELAYS_END = """
-update images set not_before = now() - interval '1 second' where id in (
-    select id from images where not_before > now() for update skip locked)
-"""
-_DEADLINES_PASS = """
-update jobs set deadline = now() - interval '1 second' where id in (
-    select id from jobs where deadline > now() for no key update skip locked)
-"""
