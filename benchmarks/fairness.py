@@ -2,10 +2,10 @@
 ten times more than is allowed?
 
 Everything of facemem is real, but the stages only sleep over each batch: PostgreSQL, Redis, the API, the dispatcher and
-a worker for each stage, each a process, on loopback. Jobs of 20 links arrive over some minutes, first alone, then beside
-a job of a million; that one need not come to its end. Then clients with keys submit ten times what they may: what was
-accepted has to come to its end. Last, what the processes had in hand at the beginning and at the end of all that time.
-Linux only.
+a worker for each stage, each a process, on loopback. Jobs of 20 links arrive over some minutes, first alone, then
+beside a job of a million; that one need not come to its end. Then clients with keys submit ten times what they may:
+what was accepted has to come to its end. Last, what the processes had in hand at the beginning and at the end of all
+that time. Linux only.
 
 python -m benchmarks.fairness [--quick] [--hour] [--json]
 """

@@ -1,4 +1,4 @@
-"""Ten times more submissions than are allowed: what is accepted comes to its end, the rest is told when to come again."""
+"""Ten times more submissions than are allowed: what is accepted comes to its end, the rest is told to come again."""
 
 from pathlib import Path
 
