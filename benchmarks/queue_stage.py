@@ -1,6 +1,6 @@
 """A worker of one stage whose work is empty, for benchmarks.queue: everything around the work is facemem's own.
 
-With STAGE_SECONDS in the environment it sleeps for so long over each batch, as if it waited for a model.
+With STAGE_SECONDS in the environment it sleeps for so long over each image, as if it waited for a model.
 
 python -m benchmarks.queue_stage STAGE
 """
@@ -30,7 +30,7 @@ def build(connections: Connections) -> tuple[Work, Save]:
 def nothing(images: list[ClaimedImage], token: UUID) -> Iterable[Outcome]:
     """Every image goes on as it is."""
     if SECONDS:
-        sleep(SECONDS)
+        sleep(SECONDS * len(images))
     return [Done(image) for image in images]
 
 
