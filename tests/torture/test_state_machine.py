@@ -176,6 +176,7 @@ def test_every_interleaving_keeps_what_is_promised(machine: Machine) -> None:
     explore(machine, seed, times(EXAMPLES))
 
 
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name.replace(" ", "-"))
 def test_a_planted_fault_is_found(machine: Machine, fault: Fault) -> None:
     """Each guard is needed, and the model notices when it is not there."""
