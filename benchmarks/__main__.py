@@ -15,7 +15,19 @@ from typing import Any
 from benchmarks.measure import Row, answer, machine, versions
 from services.local.system import KEEP_BUFFERS
 
-ALL = ("detection", "decoding", "networks", "pipeline", "queue", "ingest", "status", "upload", "scale", "memory")
+ALL = (
+    "detection",
+    "decoding",
+    "networks",
+    "pipeline",
+    "queue",
+    "ingest",
+    "status",
+    "upload",
+    "scale",
+    "memory",
+    "fairness",
+)
 PACKAGES = ("torch", "openvino", "facenet-pytorch", "transformers", "celery", "redis", "ray", "sqlalchemy", "gunicorn")
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 BEGIN, END = "<!-- begin: python -m benchmarks -->\n", "<!-- end -->\n"

@@ -85,11 +85,13 @@ def by_turns(ours: Callable[[], float], peer: Callable[[], float], pairs: int) -
     return Ratio(median(taken["ours"]), median(taken["peer"]), median(ratios), min(ratios), max(ratios), pairs)
 
 
-def arguments(module_doc: str | None) -> argparse.Namespace:
-    """What every benchmark may be told: --quick for a first impression, --json for machines."""
+def arguments(module_doc: str | None, **further: str) -> argparse.Namespace:
+    """What every benchmark may be told: --quick for a first impression, --json for machines. further: flags of one."""
     parser = argparse.ArgumentParser(description=(module_doc or "").split("\n\n")[0])
     parser.add_argument("--quick", action="store_true", help="less of everything; a first impression")
     parser.add_argument("--json", action="store_true", help="one JSON object on each line, and nothing else")
+    for name, meaning in further.items():
+        parser.add_argument(f"--{name}", action="store_true", help=meaning)
     return parser.parse_args()
 
 

@@ -34,6 +34,16 @@ def fail_late(connection: Connection, job_id: UUID) -> int:
             select id from images where job_id = :job and state <> all(:final) order by id for update)
         and state <> all(:final)
         """,
+        columns="new.attempt, new.detail",
+        also=_CUT_SHORT,
         job=job_id,
         final=[str(state) for state in FINAL],
     )
+
+
+# What a worker had in hand was an attempt. Its record outlives a retry, as it must: the worker may still write objects
+# (`in_hand`).
+_CUT_SHORT = """, cut_short as (
+    insert into attempts (image_id, stage, attempt, reason, detail)
+    select id, stage, attempt, 'deadline_passed', detail from moved where from_state = 'running' order by id
+)"""

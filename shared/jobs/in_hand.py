@@ -32,7 +32,9 @@ _UNTIL = """
 select greatest(clock_timestamp(), max(case
     when images.state = 'running' then clock_timestamp()
     when images.state = 'cancelled' or images.reason in ('deadline_passed', 'worker_lost') then images.finished_at
-    else (select max(ended_at) from attempts where image_id = images.id and reason = 'worker_lost')
+    else (
+        select max(ended_at) from attempts
+        where image_id = images.id and reason in ('deadline_passed', 'worker_lost'))
 end) + make_interval(secs => :window))
 from images join jobs on jobs.id = images.job_id
 where (images.job_id = any(:jobs) or images.id = any(:images))

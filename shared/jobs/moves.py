@@ -54,9 +54,9 @@ def move(
     return moved
 
 
-def move_all(connection: Connection, update: str, **values: Any) -> int:
+def move_all(connection: Connection, update: str, *, columns: str = "", also: str = "", **values: Any) -> int:
     """The same for however many images: only their number comes back, not a million rows."""
-    moved = connection.execute(_statement(update, "", "", _NUMBERS), values).all()
+    moved = connection.execute(_statement(update, columns, also, _NUMBERS), values).all()
     for row in moved:
         _check(row.from_state, row.state)
     return sum(row.images for row in moved)

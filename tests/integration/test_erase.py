@@ -7,11 +7,12 @@ import pytest
 from sqlalchemy import text
 
 from shared.errors import StorageUnavailable
-from shared.jobs import delivery
+from shared.jobs import deadlines, delivery
 from shared.jobs.delivery import Batch
 from shared.jobs.erase import Order, erase_image, erase_job
 from shared.jobs.in_hand import window_seconds
 from shared.jobs.rescore import rescore
+from shared.jobs.retry import retry
 from shared.jobs.states import Stage
 from shared.pipeline.connections import Connections
 from shared.pipeline.run_stage import Done, run_stage
@@ -133,6 +134,19 @@ def test_workers_that_lost_their_images_may_have_them_in_hand_too(
     fill(connections, job)
     with connections.database.begin() as connection:
         connection.execute(text(change))
+    found = receipt(connections, job_erased(connections, job))
+    assert found.wait.total_seconds() > window_seconds(connections.settings) - 60
+
+
+def test_a_retry_does_not_hide_a_worker_whose_deadline_had_passed(connections: Connections, new_job: NewJob) -> None:
+    """The image is at its door again as if nobody had ever had it; the worker that was at it may still write."""
+    job = new_job(images=1)
+    with connections.database.begin() as connection:
+        [batch] = delivery.admit(connection, job, Stage.DETECTION, 16, 60)
+        delivery.claim(connection, batch, uuid4(), 60)
+        connection.execute(text("update jobs set deadline = now() - interval '1 second'"))
+        assert deadlines.fail_late(connection, job) == 1
+        assert retry(connection, job) == 1
     found = receipt(connections, job_erased(connections, job))
     assert found.wait.total_seconds() > window_seconds(connections.settings) - 60
 

@@ -102,6 +102,6 @@ class Attempt(Table):
     stage: Mapped[str]
     attempt: Mapped[int] = mapped_column(SmallInteger)
     reason: Mapped[str]
-    """The error's stable code, or `worker_lost` (written by the sweeper)."""
+    """The error's stable code, or `worker_lost` or `deadline_passed` (written by the dispatcher)."""
     detail: Mapped[str | None]
     ended_at: Mapped[datetime] = mapped_column(server_default=func.now())
