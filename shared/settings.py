@@ -141,7 +141,8 @@ class Settings(OllamaSettings):
     )
 
     # Pace. Of a job at most `window_per_job` images wait for a worker at once; or as many as workers are at, if more.
-    window_per_job: Positive = 256
+    # Several jobs share that, a batch for each at least.
+    window_per_job: Positive = 128
     tick_seconds: Seconds = Field(0.2, description="how often the dispatcher looks for work")
     dispatch_lease_seconds: Seconds = Field(3600, description="a message not delivered by then is sent again")
     lost_message_seconds: Seconds = Field(

@@ -14,7 +14,7 @@ from shared.jobs.sweep import take_back_lost, take_back_undelivered
 from shared.pipeline.broker import asked
 from shared.pipeline.connections import Connections
 from shared.pipeline.messages import send
-from shared.pipeline.stages import batch_size
+from shared.pipeline.stages import BATCH_IMAGES, batch_size
 
 log = structlog.get_logger()
 
@@ -110,19 +110,24 @@ def _admit_one(connections: Connections, job: OpenJob) -> list[Batch]:
 def open_jobs(connection: Connection, window: int) -> list[OpenJob]:
     """The running jobs with images at the door and room for them: each tenant's oldest, then each one's second, ...
 
-    Jobs of each priority have their own turns, so that none waits until all of the other are done. Where more images
-    are being worked at than `window`, as many may wait: each worker finds the next batch when it has done one.
+    Jobs of each priority have their own turns, so that none waits until all of the other are done. They share the
+    window, a batch at least for each: queues are served in their order, so a small job waits for what waits of a large
+    one. Where more images are being worked at than `window`, as many may wait: each worker finds the next batch when it
+    has done one.
     """
     rows = connection.execute(
         text("""
             with counted as (
                 select jobs.id, jobs.tenant, jobs.priority, jobs.created_at,
-                    greatest(:window, sum(images) filter (where job_counts.state = 'running'))
+                    greatest(least(:window, :batch),
+                        greatest(:window, sum(sum(images) filter (where job_counts.state = 'running')) over lane)
+                            / count(*) over lane)
                         - coalesce(sum(images) filter (where job_counts.state = 'dispatched'), 0) as room,
                     json_object_agg(stage, images) filter (where job_counts.state = 'ready' and images > 0) as waiting
                 from jobs join job_counts on job_counts.job_id = jobs.id
                 where jobs.state = 'running'
                 group by jobs.id
+                window lane as (partition by jobs.priority)
             )
             select id, priority, room, waiting from counted
             where room > 0 and waiting is not null
@@ -132,6 +137,7 @@ def open_jobs(connection: Connection, window: int) -> list[OpenJob]:
         """),
         {
             "window": window,
+            "batch": BATCH_IMAGES,
             "first": Priority.INTERACTIVE,
             "limit": JOBS_A_ROUND,
         },
