@@ -59,9 +59,7 @@ def tortured(running: Machine) -> Iterator[Torture]:
     supervisor.LONGEST_DELAY_SECONDS = supervisor.FIRST_DELAY_SECONDS
     with receiver() as listening, photo_server() as links, Facemem(running.api_url) as client:
         secret = client.webhooks.create(f"{listening.address}/events").secret
-        uploads = running.home / "uploads"
-        uploads.mkdir()
-        yield Torture(running, listening, secret, links, uploads)
+        yield Torture(running, listening, secret, links, running.home / "uploads")
 
 
 def pytest_report_header() -> str:

@@ -116,7 +116,7 @@ class FaultProxy:
                 self._pass_on(reader, upstream, answers=False, client=writer),
                 self._pass_on(upstream_reader, writer, answers=True, client=writer),
             )
-        except (OSError, asyncio.IncompleteReadError):
+        except (OSError, asyncio.CancelledError):  # cancelled when the proxy ends
             for side in pair:
                 _abort(side)
         finally:

@@ -10,9 +10,8 @@ import os
 import random
 import signal
 import sys
-import time
 from collections.abc import Callable, Iterator
-from threading import Lock
+from threading import Event, Lock
 from uuid import UUID
 
 from sqlalchemy import Connection, func, insert, text, update
@@ -37,7 +36,8 @@ _computing = Lock()  # one image at a time, as if a processor did it
 
 def _take_time() -> None:
     with _computing:
-        time.sleep(random.uniform(SHORTEST, LONGEST))
+        # Not time.sleep: it sleeps until a time, and under libfaketime that is none.
+        Event().wait(random.uniform(SHORTEST, LONGEST))
 
 
 def detection(connections: Connections) -> tuple[Work, Save]:

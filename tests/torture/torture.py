@@ -3,24 +3,33 @@
 import random
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from pathlib import Path
+from shutil import rmtree
 from time import monotonic, sleep
+from typing import TypeVar
 from uuid import UUID, uuid4
 
+import psutil
+import psycopg
 from PIL import Image
+from redis.exceptions import RedisError
 from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
 
-from services.client import Facemem
+from services.client import ApiError, Facemem, Unreachable
 from shared.pipeline.celery_app import build
 from shared.pipeline.stages import QUEUES
 from tests.torture import promises
 from tests.torture.machine import Machine, answers
 from tests.torture.stand_ins import BREAKS, KILLS
 from tests.webhook_receiver import Receiver
+
+Answer = TypeVar("Answer")
+AWAY = (SQLAlchemyError, RedisError, psycopg.Error, psutil.Error)  # what a server that is killed answers to us
 
 IMAGES = 24
 STATES = "select state, count(*) as images from images group by state"
@@ -58,9 +67,11 @@ class Torture:
         kinds = [KILLS] * killing + [BREAKS] * breaking
         kinds += [b""] * (IMAGES - len(kinds))
         rng.shuffle(kinds)
+        folder = self.folder / str(uuid4())  # others may be sending theirs
+        folder.mkdir(parents=True)
         made = []
         for number, kind in enumerate(kinds):
-            path = self.folder / f"{number:03}.jpg"
+            path = folder / f"{number:03}.jpg"
             path.write_bytes(PICTURE + uuid4().bytes + kind)
             made.append(path)
         return made
@@ -68,17 +79,30 @@ class Torture:
     def submit(self, rng: random.Random, *, killing: int = 0, breaking: int = 0) -> UUID:
         """Submit a job of files, under a key so that it may be sent again. Returns its id when it is accepted."""
         files = self.files(rng, killing=killing, breaking=breaking)
-        with Facemem(self.machine.api_url) as client:
-            job = client.submit(files, idempotency_key=str(uuid4()), captioner="ollama")
+        key = str(uuid4())
+        job = self.patiently(lambda client: client.submit(files, idempotency_key=key, captioner="ollama"))
         self.doomed += killing + breaking
         return self.accept(job.id, job.images)
 
     def submit_links(self) -> UUID:
         """Submit a job of links."""
         links = [f"{self.links}/{number}?{uuid4()}" for number in range(IMAGES)]
-        with Facemem(self.machine.api_url) as client:
-            job = client.submit_links(links, idempotency_key=str(uuid4()), captioner="ollama")
+        key = str(uuid4())
+        job = self.patiently(lambda client: client.submit_links(links, idempotency_key=key, captioner="ollama"))
         return self.accept(job.id, job.images)
+
+    def patiently(self, ask: Callable[[Facemem], Answer]) -> Answer:
+        """Ask the API, and again while it is away: what is asked may be asked twice."""
+        deadline = monotonic() + END_SECONDS
+        while True:
+            try:
+                with Facemem(self.machine.api_url) as client:
+                    return ask(client)
+            except (Unreachable, ApiError) as error:
+                away = isinstance(error, Unreachable) or error.status >= 500
+                if not away or monotonic() > deadline:
+                    raise
+                sleep(10 * LOOK_SECONDS)
 
     def accept(self, job: UUID, images: int) -> UUID:
         """Note what the API has accepted."""
@@ -86,13 +110,14 @@ class Torture:
         return job
 
     def until(self, happened: Callable[[], bool], seconds: float = END_SECONDS) -> bool:
-        """Wait for something. False if it did not happen in time."""
+        """Wait for something. False if it did not happen in time. A server that is away does not tell."""
         deadline = monotonic() + seconds
-        while not happened():
-            if monotonic() > deadline:
-                return False
+        while monotonic() < deadline:
+            with suppress(*AWAY):
+                if happened():
+                    return True
             sleep(LOOK_SECONDS)
-        return True
+        return False
 
     def until_running(self, stage: str, job: UUID) -> bool:
         """Wait until a worker of a stage holds images of a job. False if that was over before it was seen."""
@@ -183,6 +208,7 @@ class Torture:
         for begin in range(0, len(stored), 1000):
             some = [{"Key": key} for key in stored[begin : begin + 1000]]
             client.delete_objects(Bucket=self.machine.bucket.name, Delete={"Objects": some})
+        rmtree(self.folder, ignore_errors=True)
         self.accepted.clear()
         self.doomed = 0
 

@@ -1,9 +1,12 @@
 """What clients do, and what is done to the API that they talk to."""
 
 import threading
+from collections.abc import Callable
 from contextlib import suppress
+from http import HTTPStatus
 from random import Random
 from time import sleep
+from typing import Any
 from uuid import UUID, uuid4
 
 from services.client import ApiError, Facemem, Unreachable
@@ -32,20 +35,29 @@ def cancelled(torture: Torture, rng: Random) -> None:
     """A job is cancelled at any moment of its way."""
     job = torture.submit(rng)
     sleep(rng.uniform(0, 2))
-    with Facemem(torture.machine.api_url) as client, suppress(ApiError):  # it may have ended before
-        client.cancel(job)
+    with suppress(ApiError):  # it may have ended before
+        torture.patiently(lambda client: client.cancel(job))
 
 
 def deleted(torture: Torture, rng: Random) -> None:
     """A job and single images of another are deleted at any moment of their way."""
     whole, part = torture.submit(rng), torture.submit(rng)
     sleep(rng.uniform(0, 2))
-    with Facemem(torture.machine.api_url) as client:
-        client.delete_job(whole)
-        del torture.accepted[whole]
-        for position in rng.sample(range(IMAGES), 3):
-            client.delete_image(_image(torture, part, position))
-            torture.accepted[part] -= 1
+    torture.patiently(lambda client: _gone(client.delete_job, whole))
+    del torture.accepted[whole]
+    for position in rng.sample(range(IMAGES), 3):
+        image = _image(torture, part, position)
+        torture.patiently(lambda client, image=image: _gone(client.delete_image, image))
+        torture.accepted[part] -= 1
+
+
+def _gone(delete: Callable[[Any], object], what: UUID | int) -> None:
+    """Delete something that may be deleted already: the answer to that may have been lost."""
+    try:
+        delete(what)
+    except ApiError as error:
+        if error.status != HTTPStatus.NOT_FOUND:
+            raise
 
 
 def _image(torture: Torture, job: UUID, position: int) -> int:
