@@ -21,7 +21,7 @@ from services.api.submission import options, reading
 from services.api.submission.described import PARAMETERS, REQUEST_BODY
 from services.api.submission.preview import Rejections, preview, used_limits
 from services.api.submission.reading import Submission
-from services.api.submission.storing import Place, discard
+from services.api.submission.storing import Place
 from shared.jobs import arrivals, audit
 from shared.jobs.accept import NewJob, accept
 from shared.settings import Settings
@@ -68,7 +68,11 @@ def _place(ours: Parts) -> Place:
         with ours.database.begin() as connection:
             arrivals.renew(connection, job_id, tenant)
 
-    return Place(ours.objects, note)
+    def forget(job_id: UUID) -> None:
+        with ours.database.begin() as connection:
+            arrivals.forget(connection, job_id)
+
+    return Place(ours.objects, note, forget)
 
 
 def _check_early(ours: Parts, query: dict[str, object], key: str | None) -> None:
@@ -147,7 +151,7 @@ def _committed(ours: Parts, submission: Submission, key: str | None) -> tuple[An
             if key is not None:
                 before = idempotency.earlier(connection, tenant, key, submission.fingerprint, ours.settings)
                 if before is not None:
-                    discard(ours.objects, submission.id)
+                    _place(ours).discard(submission.id)
                     return before, True
             if submission.noted and not arrivals.accepted(connection, submission.id):
                 raise Abandoned
@@ -162,7 +166,7 @@ def _committed(ours: Parts, submission: Submission, key: str | None) -> tuple[An
             return answer, False
     except Exception:
         if not written:
-            discard(ours.objects, submission.id)
+            _place(ours).discard(submission.id)
         raise
 
 

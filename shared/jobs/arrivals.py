@@ -32,6 +32,11 @@ def accepted(connection: Connection, job_id: UUID) -> bool:
     return connection.execute(text(query), {"job": job_id}).rowcount == 1
 
 
+def forget(connection: Connection, job_id: UUID) -> None:
+    """The submission was refused, and its objects are gone."""
+    connection.execute(text("delete from arrivals where job_id = :job"), {"job": job_id})
+
+
 def give_up(connection: Connection, most: int) -> Sequence[UUID]:
     """Some submissions of which nothing is to be expected any more. Once that is committed, they are never accepted."""
     return (

@@ -50,7 +50,7 @@ def taken(kind: str, archive: bytes, chunk: int = 7000) -> tuple[list[NewImage],
     memory = Memory()
     media_type = {"zip": "application/zip", "tar": "application/x-tar"}[kind]
     pieces = (archive[at : at + chunk] for at in range(0, len(archive), chunk))
-    with Storing(uuid4(), SETTINGS, Place(memory, lambda _: None)) as storing:
+    with Storing(uuid4(), SETTINGS, Place(memory, lambda _: None, lambda _: None)) as storing:
         unpacking.receive(pieces, ARCHIVES[media_type], SETTINGS, storing)
     found = list(storing.records)
     storing.records.close()

@@ -82,7 +82,7 @@ def _clear(
 
 def _clear_strays(connections: Connections, job_id: UUID, prefix: str) -> None:
     """Remove what lies under a prefix and no row names, if the job has ended."""
-    stored = connections.objects.keys(prefix)
+    stored = iter(connections.objects.keys(prefix))
     while some := list(islice(stored, KEYS_AT_ONCE)):
         with connections.database.connect() as connection:
             left = strays.unnamed(connection, job_id, some) if _ended(connection, job_id) else []

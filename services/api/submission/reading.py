@@ -18,7 +18,7 @@ from services.api.submission import files, json_document, manifests, tars, unpac
 from services.api.submission.boundaries import CHUNK_BYTES
 from services.api.submission.lines import Reader, reader
 from services.api.submission.options import from_texts, together
-from services.api.submission.storing import Place, Storing, discard
+from services.api.submission.storing import Place, Storing
 from shared.jobs.accept import NewImage
 from shared.settings import Settings
 
@@ -107,7 +107,7 @@ def _files(request: Request, settings: Settings, place: Place | None, query: dic
                 unpacking.receive(_pieces(request), ARCHIVES[request.mimetype], settings, storing)
     except Exception:
         if place is not None:
-            discard(place.objects, job_id)
+            place.discard(job_id)
         raise
     records = storing.records
     fingerprint = _fingerprint("files", options.model_dump(mode="json"), records.fingerprint)

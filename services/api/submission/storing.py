@@ -12,6 +12,7 @@ from typing import Self
 from uuid import UUID, uuid4
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
 from services.api.schemas import NAME_LENGTH
 from services.api.submission.refusals import check_number
@@ -44,6 +45,15 @@ class Place:
 
     objects: Objects
     note: Callable[[UUID], None]
+    forget: Callable[[UUID], None]
+
+    def discard(self, job_id: UUID) -> None:
+        """Remove what a submission that is not accepted has put here. What cannot be now, the dispatcher finds."""
+        try:
+            self.objects.clear(keys.originals(job_id))
+            self.forget(job_id)
+        except (TransientError, SQLAlchemyError) as error:
+            log.warning("not_discarded", job=str(job_id), error=str(error))
 
 
 class Storing:
@@ -120,11 +130,3 @@ class Storing:
 def plain(name: str) -> str:
     """A file name as it can be stored and shown."""
     return name.encode("utf-8", "replace").decode("utf-8").replace("\0", "")[:NAME_LENGTH]
-
-
-def discard(objects: Objects, job_id: UUID) -> None:
-    """Remove what a submission that is not accepted has put into storage."""
-    try:
-        objects.clear(keys.originals(job_id))
-    except TransientError as error:
-        log.warning("not_discarded", job=str(job_id), error=str(error))
