@@ -1,4 +1,4 @@
-"""How often the torture suite does what it does: in full with FACEMEM_TORTURE=full, else a tenth of that.
+"""How often the torture suite does what it does: in full with FACEMEM_TORTURE=full, else a small part of that.
 
 FACEMEM_TORTURE may also be a share, as 0.5; FACEMEM_SEED repeats what an earlier run did by chance.
 """
@@ -9,15 +9,15 @@ from time import time_ns
 TENTH = 0.1
 
 
-def share() -> float:
-    """Which part of the repetitions is done."""
+def share(usual: float = TENTH) -> float:
+    """Which part of the repetitions is done; `usual` is what is done if nobody asks for anything."""
     asked = os.environ.get("FACEMEM_TORTURE", "")
-    return 1.0 if asked == "full" else float(asked or TENTH)
+    return 1.0 if asked == "full" else float(asked or usual)
 
 
-def times(full: int) -> int:
+def times(full: int, usual: float = TENTH) -> int:
     """How many repetitions are done of so many; at least one."""
-    return max(1, int(full * share()))
+    return max(1, int(full * share(usual)))
 
 
 # One for the whole run; what fails names it.

@@ -14,13 +14,14 @@ from tests.torture.repetitions import SEED, times
 from tests.torture.torture import Torture
 
 MOST_SECONDS = 6 * 3600
+USUAL = 0.025  # a repetition takes some five seconds, and there are forty faults
 
 
 @pytest.mark.timeout(MOST_SECONDS)
 @pytest.mark.parametrize("fault", [*FAULTS, EVERYTHING], ids=lambda fault: fault.name.replace(" ", "_"))
 def test_nothing_is_lost_or_doubled(fault: Fault, torture: Torture, pytestconfig: pytest.Config) -> None:
     repeat(fault, torture)
-    pytestconfig.stash.setdefault(TABLE, []).append((fault.name, times(fault.times)))
+    pytestconfig.stash.setdefault(TABLE, []).append((fault.name, times(fault.times, USUAL)))
 
 
 @pytest.mark.timeout(MOST_SECONDS)
@@ -32,12 +33,12 @@ def test_wrong_clocks_change_nothing(pytestconfig: pytest.Config) -> None:
         maps = Path(f"/proc/{running.pid('detection-1')}/maps").read_text()
         assert str(FAKE_CLOCK) in maps, "the clock is right after all"
         repeat(WRONG_CLOCKS, torture)
-    pytestconfig.stash.setdefault(TABLE, []).append((WRONG_CLOCKS.name, times(WRONG_CLOCKS.times)))
+    pytestconfig.stash.setdefault(TABLE, []).append((WRONG_CLOCKS.name, times(WRONG_CLOCKS.times, USUAL)))
 
 
 def repeat(fault: Fault, torture: Torture) -> None:
     """Do it as often as is asked for. Each time everything comes to its end, and all promises hold."""
-    for number in range(times(fault.times)):
+    for number in range(times(fault.times, USUAL)):
         torture.forget()
         fault.act(torture, Random(f"{SEED} {fault.name} {number}"))
         torture.settle()
