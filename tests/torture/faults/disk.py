@@ -7,6 +7,8 @@ from pathlib import Path
 from random import Random
 from time import sleep
 
+import pytest
+
 from tests.torture.faults.table import Act, Fault
 from tests.torture.torture import Torture
 
@@ -35,7 +37,8 @@ def out_of_space(folder: str) -> Act:
 
     def act(torture: Torture, rng: Random) -> None:
         place = torture.machine.home / folder
-        assert os.path.ismount(place), f"{place} needs a disk of its own"
+        if not os.path.ismount(place):
+            pytest.skip("needs the right to mount a small disk")
         torture.submit(rng)
         sleep(rng.uniform(0, 0.5))
         with full(place):
