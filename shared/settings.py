@@ -1,6 +1,6 @@
 """Every setting of every process, read from the environment in this one place.
 
-A setting `window_per_job` is the environment variable `FACEMEM_WINDOW_PER_JOB`. The defaults suit one laptop;
+A setting `window_images` is the environment variable `FACEMEM_WINDOW_IMAGES`. The defaults suit one laptop;
 addresses have no default, because guessing a database is worse than refusing to start.
 """
 
@@ -140,9 +140,9 @@ class Settings(OllamaSettings):
         None, description="so long jobs that name no retention are kept after their end; unset: until they are deleted"
     )
 
-    # Pace. Of a job at most `window_per_job` images wait for a worker at once; or as many as workers are at, if more.
+    # Pace. Of a job at most `window_images` images wait for a worker at once; or as many as workers are at, if more.
     # Several jobs share that, a batch for each at least.
-    window_per_job: Positive = 128
+    window_images: Positive = 128
     tick_seconds: Seconds = Field(0.2, description="how often the dispatcher looks for work")
     dispatch_lease_seconds: Seconds = Field(3600, description="a message not delivered by then is sent again")
     lost_message_seconds: Seconds = Field(

@@ -86,7 +86,7 @@ def local_system(
 
         supervisor.start(*_processes(settings, workers, folder, models))
         api_url = _address(settings.api_host, settings.api_port)
-        supervisor.await_ready("api", lambda: _answers(f"{api_url}/readyz"), READY_SECONDS)
+        supervisor.await_ready("api", lambda: answers(f"{api_url}/readyz"), READY_SECONDS)
         supervisor.keep_running()
 
         flower_url = _address(settings.flower_host, settings.flower_port)
@@ -164,7 +164,8 @@ def _address(host: str, port: int) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _answers(url: str) -> bool:
+def answers(url: str) -> bool:
+    """Whether an address answers with 200."""
     # A proxy named in the environment does not lead to this machine.
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:

@@ -41,7 +41,7 @@ def main(stage: Stage, build: Build, at_once: Callable[[Settings], int | None] =
     @connections.celery.task(name=plan.task)
     def ring(batch_id: str, image_ids: list[int], alone: bool = False) -> None:
         with watchdog.at_work(), hands.alone() if alone else hands.with_others():
-            run_stage(connections, Batch(stage, UUID(batch_id), tuple(image_ids), alone), work, save)
+            run_stage(connections, Batch(stage, UUID(batch_id), tuple(image_ids)), work, save)
 
     watchdog.start()
     log.info("worker_ready", stage=stage, name=arguments.name)

@@ -47,7 +47,7 @@ def messages(connections: Connections, priority: Priority = Priority.BULK) -> in
 
 def test_a_big_job_does_not_hold_up_a_small_one(connections: Connections, new_job: NewJob) -> None:
     big, small = new_job(images=500), new_job(images=10)
-    connections = with_settings(connections, window_per_job=64)
+    connections = with_settings(connections, window_images=64)
     assert let_in(connections) == 42
     assert in_flight(connections) == {big: 32, small: 10}, "they share the window"
     assert messages(connections) == 2 + 5, "full batches of the big job, and the small one spread over workers"
@@ -57,7 +57,7 @@ def test_a_big_job_does_not_hold_up_a_small_one(connections: Connections, new_jo
 def test_as_many_may_wait_as_workers_are_at(connections: Connections, new_job: NewJob) -> None:
     """However many workers one job has, there is a batch for each that has done its own."""
     job = new_job(images=200)
-    connections = with_settings(connections, window_per_job=16)
+    connections = with_settings(connections, window_images=16)
     for waiting in (16, 16, 32, 64):
         let_in(connections)
         assert in_flight(connections) == {job: waiting}
@@ -75,7 +75,7 @@ def test_tenants_take_turns_before_jobs_do(
     first, second, third = (new_job(images=20, tenant="many") for _ in range(3))
     other = new_job(images=20, tenant="few")
     monkeypatch.setattr(dispatch, "JOBS_A_ROUND", 2)
-    connections = with_settings(connections, window_per_job=16)
+    connections = with_settings(connections, window_images=16)
     let_in(connections)
     assert in_flight(connections) == {first: 16, other: 16}
     let_in(connections)
@@ -94,7 +94,7 @@ def test_what_somebody_waits_for_is_let_in_first_and_bulk_not_never(
     for job in urgent:
         interactive(connections, job)
     monkeypatch.setattr(dispatch, "JOBS_A_ROUND", 2)
-    connections = with_settings(connections, window_per_job=16)
+    connections = with_settings(connections, window_images=16)
     let_in(connections)
     assert in_flight(connections) == {urgent[0]: 16, bulk: 16}
     assert messages(connections) == messages(connections, Priority.INTERACTIVE) > 0

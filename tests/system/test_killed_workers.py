@@ -1,9 +1,6 @@
 """A worker of each kind is killed with -9 in mid-batch: nothing is lost, and nothing is there twice."""
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 from time import monotonic, sleep
 from uuid import UUID, uuid4
 
@@ -13,6 +10,7 @@ from sqlalchemy import text
 from shared.jobs.states import Stage
 from tests.integration.conftest import counters_are_exact
 from tests.ollama_server import OllamaServer
+from tests.photo_server import photo_server
 from tests.photographs import portraits
 from tests.system.conftest import Running, Start
 
@@ -27,29 +25,16 @@ IMAGES = 16
 KILLS_TRIED = 20
 
 
-@contextmanager
-def photo_server(seconds: float) -> Iterator[str]:
-    """A web server that takes its time to send photographs. What follows `?` makes other files of the same pictures."""
+def slow_photos(seconds: float) -> Callable[[str], bytes]:
+    """Photographs that take their time. What follows `?` makes other files of the same pictures."""
     content = dict(portraits(IMAGES))
 
-    class Photos(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            sleep(seconds)
-            name, _, which = self.path.strip("/").partition("?")
-            body = content[name] + which.encode()  # behind the end of a JPEG nobody looks
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+    def photo(path: str) -> bytes:
+        sleep(seconds)
+        name, _, which = path.strip("/").partition("?")
+        return content[name] + which.encode()  # behind the end of a JPEG nobody looks
 
-        def log_message(self, *args: object) -> None:
-            """Quiet."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Photos)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+    return photo
 
 
 def kill_in_mid_batch(running: Running, stage: str, job: UUID) -> None:
@@ -103,7 +88,7 @@ def killed_and_recovered(running: Running, photos: str, stage: str) -> bool:
 
 @pytest.mark.timeout(900)
 def test_kill_9_of_each_kind(start: Start) -> None:
-    with photo_server(0.3) as photos, OllamaServer() as ollama:
+    with photo_server(slow_photos(0.3)) as photos, OllamaServer() as ollama:
         ollama.seconds = 0.1
         with start(**IMPATIENT, ollama_url=ollama.url) as running:
             for stage in Stage:

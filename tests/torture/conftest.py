@@ -13,9 +13,10 @@ import pytest
 
 from services.client import Facemem
 from services.local import supervisor
+from tests.photo_server import photo_server
 from tests.torture.machine import Machine, machine
 from tests.torture.repetitions import SEED
-from tests.torture.torture import Torture, photo_server
+from tests.torture.torture import PICTURE, Torture
 from tests.webhook_receiver import receiver
 
 # So large are the disks that are filled: room for what is kept there, and little more.
@@ -24,10 +25,9 @@ TABLE = pytest.StashKey[list[tuple[str, int]]]()
 
 
 @pytest.fixture(scope="session")
-def torture(request: pytest.FixtureRequest) -> Iterator[Torture]:
+def torture() -> Iterator[Torture]:
     with machine_folder() as home, machine(home) as running, tortured(running) as made:
         yield made
-        request.config.stash.setdefault(TABLE, [])
 
 
 @contextmanager
@@ -57,7 +57,11 @@ def tortured(running: Machine) -> Iterator[Torture]:
     # What ends again and again is wanted back at once.
     logging.getLogger("werkzeug").setLevel(logging.WARNING)  # or a failure would show every request of storage
     supervisor.LONGEST_DELAY_SECONDS = supervisor.FIRST_DELAY_SECONDS
-    with receiver() as listening, photo_server() as links, Facemem(running.api_url) as client:
+    with (
+        receiver() as listening,
+        photo_server(lambda path: PICTURE + path.encode()) as links,
+        Facemem(running.api_url) as client,
+    ):
         secret = client.webhooks.create(f"{listening.address}/events").secret
         yield Torture(running, listening, secret, links, running.home / "uploads")
 

@@ -5,11 +5,10 @@ import signal
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from time import monotonic, sleep
 
-import httpx
 import psutil
 import redis
 from moto.server import ThreadedMotoServer
@@ -18,8 +17,11 @@ from sqlalchemy import Engine, create_engine
 from services.local.postgres import SOCKET_NAME, Postgres, socket_folder
 from services.local.redis import Redis, free_port
 from services.local.supervisor import Process, Supervisor
+from services.local.system import answers
 from shared.database.migrate import upgrade
 from shared.jobs.states import Stage
+from shared.settings import Settings
+from shared.storage.s3 import S3Objects
 from tests.ollama_server import OllamaServer
 from tests.servers import Bucket
 from tests.torture.proxy import FaultProxy
@@ -55,7 +57,7 @@ class Machine:
     database: Engine
     redis: redis.Redis
     broker_url: str
-    bucket: Bucket
+    objects: S3Objects
     ollama: OllamaServer
     proxies: Mapping[str, FaultProxy]
     servers: Supervisor
@@ -100,11 +102,6 @@ class Machine:
                 with suppress(psutil.NoSuchProcess):
                     each.resume()
 
-    def stored(self) -> list[str]:
-        """The keys of all objects."""
-        pages = self.bucket.client().get_paginator("list_objects_v2").paginate(Bucket=self.bucket.name)
-        return [entry["Key"] for page in pages for entry in page.get("Contents", ())]
-
 
 @contextmanager
 def machine(home: Path, workers: int = 2, wrong_clocks: bool = False) -> Iterator[Machine]:
@@ -121,12 +118,10 @@ def machine(home: Path, workers: int = 2, wrong_clocks: bool = False) -> Iterato
         broker.start(servers)
         upgrade(url)
         servers.keep_running()
-        moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-        moto.start()
-        stack.callback(moto.stop)
-        s3_port = moto.get_host_and_port()[1]
+        s3_port = stack.enter_context(_storage_server())
         bucket = Bucket("s3://torture", f"http://127.0.0.1:{s3_port}")
-        bucket.client().create_bucket(Bucket=bucket.name)
+        objects = S3Objects(Settings(database_url=url, broker_url=broker.url(), **asdict(bucket)), bucket.name)
+        objects.create_bucket()
         ollama = stack.enter_context(OllamaServer())
         targets: dict[str, int | Path] = {
             "postgres": sockets / SOCKET_NAME,
@@ -143,19 +138,20 @@ def machine(home: Path, workers: int = 2, wrong_clocks: bool = False) -> Iterato
         stack.callback(database.dispose)
         client = redis.Redis.from_url(broker.url())
         made = Machine(
-            home, api_url, database, client, broker.url(), bucket, ollama, proxies, servers, facemem, environment
+            home, api_url, database, client, broker.url(), objects, ollama, proxies, servers, facemem, environment
         )
         facemem.await_ready("api", lambda: answers(f"{api_url}/readyz"), START_SECONDS)
         facemem.keep_running()
         yield made
 
 
-def answers(url: str) -> bool:
-    """Whether an address answers with 200."""
-    try:
-        return httpx.get(url, trust_env=False, timeout=2).status_code == 200
-    except httpx.HTTPError:
-        return False
+@contextmanager
+def _storage_server() -> Iterator[int]:
+    """An S3 server; gives its port."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    yield server.get_host_and_port()[1]
+    server.stop()
 
 
 def _environment(proxies: Mapping[str, FaultProxy], broker: Redis, bucket: Bucket, temporary: Path) -> dict[str, str]:

@@ -20,8 +20,7 @@ USUAL = 0.025  # a repetition takes some five seconds, and there are forty fault
 @pytest.mark.timeout(MOST_SECONDS)
 @pytest.mark.parametrize("fault", [*FAULTS, EVERYTHING], ids=lambda fault: fault.name.replace(" ", "_"))
 def test_nothing_is_lost_or_doubled(fault: Fault, torture: Torture, pytestconfig: pytest.Config) -> None:
-    repeat(fault, torture)
-    pytestconfig.stash.setdefault(TABLE, []).append((fault.name, times(fault.times, USUAL)))
+    repeat(fault, torture, pytestconfig)
 
 
 @pytest.mark.timeout(MOST_SECONDS)
@@ -32,16 +31,17 @@ def test_wrong_clocks_change_nothing(pytestconfig: pytest.Config) -> None:
     with machine_folder() as home, machine(home, wrong_clocks=True) as running, tortured(running) as torture:
         maps = Path(f"/proc/{running.pid('detection-1')}/maps").read_text()
         assert str(FAKE_CLOCK) in maps, "the clock is right after all"
-        repeat(WRONG_CLOCKS, torture)
-    pytestconfig.stash.setdefault(TABLE, []).append((WRONG_CLOCKS.name, times(WRONG_CLOCKS.times, USUAL)))
+        repeat(WRONG_CLOCKS, torture, pytestconfig)
 
 
-def repeat(fault: Fault, torture: Torture) -> None:
-    """Do it as often as is asked for. Each time everything comes to its end, and all promises hold."""
-    for number in range(times(fault.times, USUAL)):
+def repeat(fault: Fault, torture: Torture, config: pytest.Config) -> None:
+    """Do it as often as is asked for, and tell. Each time everything comes to its end, and all promises hold."""
+    repetitions = times(fault.times, USUAL)
+    for number in range(repetitions):
         torture.forget()
         fault.act(torture, Random(f"{SEED} {fault.name} {number}"))
         torture.settle()
         broken = torture.broken(may_fail=fault.may_fail)
         assert not broken, f"repetition {number} with FACEMEM_SEED={SEED}:\n" + "\n".join(broken)
     assert torture.drained(), "messages are left in Redis"
+    config.stash.setdefault(TABLE, []).append((fault.name, repetitions))

@@ -122,7 +122,7 @@ def machine(
         broker_url=broker_url,
         storage_url=storage_folder_url,
         max_attempts=MAX_ATTEMPTS,
-        window_per_job=4,
+        window_images=4,
         dispatch_lease_seconds=LONG,
         run_lease_seconds=LONG,
         retry_delay_seconds=LONG,

@@ -1,11 +1,9 @@
 """What a fault needs: something to do it to, and the question whether all promises hold afterwards."""
 
 import random
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from pathlib import Path
 from shutil import rmtree
@@ -21,10 +19,11 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from services.client import ApiError, Facemem, Unreachable
+from services.local.system import answers
 from shared.pipeline.celery_app import build
 from shared.pipeline.stages import QUEUES
 from tests.torture import promises
-from tests.torture.machine import Machine, answers
+from tests.torture.machine import Machine
 from tests.torture.stand_ins import BREAKS, KILLS
 from tests.webhook_receiver import Receiver
 
@@ -188,7 +187,9 @@ class Torture:
             received.verified(self.secret)
             self.told.add(received.id)
         with self.machine.database.connect() as connection:
-            found = promises.broken(connection, self.accepted, self.machine.stored(), self.machine.redis, MAX_ATTEMPTS)
+            found = promises.broken(
+                connection, self.accepted, list(self.machine.objects.keys("")), self.machine.redis, MAX_ATTEMPTS
+            )
             events = set(map(str, connection.execute(text("select id from deliveries")).scalars()))
             states = {row.state: row.images for row in connection.execute(text(STATES))}
         found += promises.told("each event arrives, signed", events - self.told)
@@ -203,33 +204,7 @@ class Torture:
         self.until(lambda: answers(f"{self.machine.api_url}/readyz"))
         with self.machine.database.begin() as connection:
             connection.execute(text("truncate jobs, deliveries, idempotency, deletions, uploads, arrivals cascade"))
-        client = self.machine.bucket.client()
-        stored = self.machine.stored()
-        for begin in range(0, len(stored), 1000):
-            some = [{"Key": key} for key in stored[begin : begin + 1000]]
-            client.delete_objects(Bucket=self.machine.bucket.name, Delete={"Objects": some})
+        self.machine.objects.clear("")
         rmtree(self.folder, ignore_errors=True)
         self.accepted.clear()
         self.doomed = 0
-
-
-@contextmanager
-def photo_server() -> Iterator[str]:
-    """A web server with as many photographs as anybody wants; gives its address."""
-
-    class Photos(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            body = PICTURE + self.path.encode()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            """Quiet."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Photos)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()

@@ -158,7 +158,7 @@ class World:
         """Another dispatcher, which looks, and then lets in by what it saw, one batch at a time."""
         if not self._stale:
             with self.connections.database.begin() as connection:
-                self._stale = dispatch.open_jobs(connection, self.connections.settings.window_per_job)
+                self._stale = dispatch.open_jobs(connection, self.connections.settings.window_images)
             return
         job = self._stale.pop()
         send(self.connections.celery, dispatch._admit_one(self.connections, job), job.priority)

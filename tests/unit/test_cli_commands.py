@@ -88,10 +88,10 @@ def test_an_error_is_a_message_and_advice() -> None:
 
 
 def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FACEMEM_WINDOW_PER_JOB", "many")
+    monkeypatch.setenv("FACEMEM_WINDOW_IMAGES", "many")
     result = facemem("up")
     assert result.exit_code == 1
-    assert "FACEMEM_WINDOW_PER_JOB" in told(result)
+    assert "FACEMEM_WINDOW_IMAGES" in told(result)
 
 
 def test_nothing_runs(tmp_path: Path, photos: Path) -> None:

@@ -71,7 +71,7 @@ def let_in(connections: Connections) -> int:
     """
     settings = connections.settings
     with connections.database.begin() as connection:
-        jobs = open_jobs(connection, settings.window_per_job)
+        jobs = open_jobs(connection, settings.window_images)
     if jobs:
         with asked():
             connections.broker.ping()

@@ -52,8 +52,9 @@ def _tidied(connections: Connections, job_id: UUID, scores_only: bool, finished_
             pass
         # Those that no image names: of attempts that were cut short.
         _clear(connections, job_id, keys.originals(job_id), keep=_kept_originals)
-        for prefix in (keys.photos(job_id), keys.crops(job_id)):
-            _clear_strays(connections, job_id, prefix)
+        if not scores_only:
+            for prefix in (keys.photos(job_id), keys.crops(job_id)):
+                _clear_strays(connections, job_id, prefix)
     except StorageUnavailable as error:
         log.warning("not_tidied", job=str(job_id), error=error.detail)
         return False

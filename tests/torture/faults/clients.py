@@ -11,7 +11,6 @@ from uuid import UUID, uuid4
 
 from services.client import ApiError, Facemem, Unreachable
 from tests.torture.faults.table import Fault
-from tests.torture.machine import answers
 from tests.torture.torture import IMAGES, Torture
 
 
@@ -20,13 +19,12 @@ def killed_in_mid_upload(torture: Torture, rng: Random) -> None:
     files, key = torture.files(rng), str(uuid4())
     killer = threading.Timer(rng.uniform(0, 0.15), torture.machine.kill, ("api",))
     killer.start()
-    with Facemem(torture.machine.api_url) as client:
-        made = None
-        with suppress(Unreachable):  # the client tries again by itself, but not for as long as the API needs
-            made = client.submit(files, idempotency_key=key, captioner="ollama").id
-        killer.join()
-        torture.until(lambda: answers(f"{torture.machine.api_url}/readyz"))
-        job = client.submit(files, idempotency_key=key, captioner="ollama")
+    made = None
+    # The client tries again by itself, but not for as long as the API needs.
+    with Facemem(torture.machine.api_url) as client, suppress(Unreachable):
+        made = client.submit(files, idempotency_key=key, captioner="ollama").id
+    killer.join()
+    job = torture.patiently(lambda client: client.submit(files, idempotency_key=key, captioner="ollama"))
     assert made in (job.id, None)
     torture.accept(job.id, job.images)
 

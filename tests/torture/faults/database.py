@@ -1,6 +1,6 @@
 """What happens to Postgres."""
 
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from random import Random
 from time import sleep
 
@@ -16,7 +16,7 @@ def killed(torture: Torture, rng: Random) -> None:
     sleep(rng.uniform(0, 1.5))
     before = torture.machine.kill("postgres")
     torture.machine.await_restart("postgres", before)
-    torture.until(lambda: _answers(torture))
+    torture.until(lambda: torture.scalar("select 1") == 1)
 
 
 def exhausted(torture: Torture, rng: Random) -> None:
@@ -24,22 +24,18 @@ def exhausted(torture: Torture, rng: Random) -> None:
     torture.submit(rng)
     sleep(rng.uniform(0, 0.5))
     address = torture.machine.database.url.render_as_string(hide_password=False).replace("+psycopg", "")
-    with ExitStack() as taken, suppress(psycopg.OperationalError):
-        while True:
-            try:
-                taken.enter_context(psycopg.connect(address))
-            finally:
-                full = len(taken._exit_callbacks)  # type: ignore[attr-defined]
-            if full > 200:
-                break
+    with ExitStack() as taken:
+        while (connection := _one_more(address)) is not None:
+            taken.callback(connection.close)
         sleep(rng.uniform(0.5, 2))
 
 
-def _answers(torture: Torture) -> bool:
+def _one_more(address: str) -> psycopg.Connection | None:
+    """Another connection, if there still is one."""
     try:
-        return torture.scalar("select 1") == 1
-    except Exception:  # it is still starting
-        return False
+        return psycopg.connect(address)
+    except psycopg.OperationalError:
+        return None
 
 
 FAULTS = [
