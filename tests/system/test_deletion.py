@@ -6,6 +6,7 @@ from fractions import Fraction
 from io import BytesIO
 from pathlib import Path
 from struct import pack
+from time import sleep
 from typing import Any
 from uuid import uuid4
 
@@ -16,9 +17,9 @@ from PIL import Image
 from services.local.postgres import Postgres
 from services.local.redis import Redis
 from tests.ollama_server import OllamaServer
+from tests.photo_server import photo_server
 from tests.photographs import portraits
 from tests.system.conftest import Running, Start, wait_until
-from tests.system.test_killed_workers import photo_server
 from tests.system.traces import Search
 
 IMAGES = 36
@@ -79,14 +80,16 @@ class Plants:
 
 
 @contextmanager
-def served(photographs: list[tuple[str, bytes]], monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def served(photographs: list[tuple[str, bytes]]) -> Iterator[str]:
     """A web server that takes a second for each of these photographs."""
-    from tests.system import test_killed_workers
+    content = dict(photographs)
 
-    with monkeypatch.context() as patched:
-        patched.setattr(test_killed_workers, "portraits", lambda _: photographs)
-        with photo_server(1.0) as url:
-            yield url
+    def slow_photo(path: str) -> bytes:
+        sleep(1)
+        return content[path.strip("/")]
+
+    with photo_server(slow_photo) as url:
+        yield url
 
 
 def submit_links(running: Running, plants: Plants, links: list[str]) -> str:
@@ -173,7 +176,7 @@ def test_nothing_is_left_of_deleted_jobs(
     )
     folders = [tmp_path, Path(redis_server.folder)]
     photographs = running_set.photographs(IMAGES)
-    with served(photographs, monkeypatch) as photos, OllamaServer() as ollama:
+    with served(photographs) as photos, OllamaServer() as ollama:
         ollama.answer = CAPTION.format(word)
         with start(**SOON_FINAL, ollama_url=ollama.url) as running:
             ended = submit_files(running, ended_set)
