@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 PYTHON := python3
+# Two tests at a time, each with servers of its own: most of them wait for processes.
+SIDE_BY_SIDE := --numprocesses 2
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test torture lint audit model bench up clean
@@ -17,10 +19,10 @@ demo: $(READY) ## show the whole way on sample photographs: table on the screen,
 	$(BIN)/facemem demo --output out
 
 test: $(READY) ## run all tests, against real servers
-	$(BIN)/pytest
+	$(BIN)/pytest $(SIDE_BY_SIDE) --dist loadfile --no-loadscope-reorder
 
 torture: $(READY) ## kill, freeze and starve a running system in every way, for hours (SHARE=0.1: a tenth of that)
-	FACEMEM_TORTURE=$(or $(SHARE),full) $(BIN)/pytest tests/torture tests/integration/hostile
+	FACEMEM_TORTURE=$(or $(SHARE),full) $(BIN)/pytest $(SIDE_BY_SIDE) --dist worksteal tests/torture tests/integration/hostile
 
 lint: $(READY) ## check style, types and which module imports which
 	$(BIN)/ruff check .

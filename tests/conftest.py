@@ -1,9 +1,11 @@
-"""What every test may use: real servers (tests/servers.py), and the rule for what is not there."""
+"""What every test may use: real servers (tests/servers.py), the rule for what is not there, and the table of faults."""
 
 import os
 from pathlib import Path
 
 import pytest
+
+from tests.torture.repetitions import REPETITIONS, SEED
 
 pytest_plugins = ["tests.servers"]
 
@@ -24,3 +26,17 @@ def omi() -> Path:
     if not (OMI / "ratings.csv").is_file():
         missing("the OMI face ratings in ../shared/data/omi")
     return OMI
+
+
+def pytest_report_header() -> str:
+    return f"torture: FACEMEM_SEED={SEED}"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The table of faults: repetitions, failures, and what that bounds."""
+    passed = terminalreporter.stats.get("passed", [])
+    rows = [value for report in passed for name, value in report.user_properties if name == REPETITIONS]
+    if rows:
+        terminalreporter.section(f"torture, seed {SEED}")
+    for fault, done in rows:
+        terminalreporter.write_line(f"{fault:68} {done:4} repetitions, 0 failures: below {min(1, 3 / done):.1%}")

@@ -1,4 +1,4 @@
-"""The machine that faults are done to, and what the suite tells at its end."""
+"""The machine that faults are done to."""
 
 import logging
 import os
@@ -15,13 +15,11 @@ from services.client import Facemem
 from services.local import supervisor
 from tests.photo_server import photo_server
 from tests.torture.machine import Machine, machine
-from tests.torture.repetitions import SEED
 from tests.torture.torture import PICTURE, Torture
 from tests.webhook_receiver import receiver
 
 # So large are the disks that are filled: room for what is kept there, and little more.
 DISKS = {"database": "400m", "broker": "48m", "temporary": "64m"}
-TABLE = pytest.StashKey[list[tuple[str, int]]]()
 
 
 @pytest.fixture(scope="session")
@@ -64,16 +62,3 @@ def tortured(running: Machine) -> Iterator[Torture]:
     ):
         secret = client.webhooks.create(f"{listening.address}/events").secret
         yield Torture(running, listening, secret, links, running.home / "uploads")
-
-
-def pytest_report_header() -> str:
-    return f"torture: FACEMEM_SEED={SEED}"
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """The table of faults: repetitions, failures, and what that bounds."""
-    rows = config.stash.get(TABLE, [])
-    if rows:
-        terminalreporter.section(f"torture, seed {SEED}")
-    for name, done in rows:
-        terminalreporter.write_line(f"{name:68} {done:4} repetitions, 0 failures: below {min(1, 3 / done):.1%}")

@@ -20,5 +20,7 @@ def times(full: int, usual: float = TENTH) -> int:
     return max(1, int(full * share(usual)))
 
 
-# One for the whole run; what fails names it.
-SEED = int(os.environ.get("FACEMEM_SEED") or time_ns() % 2**32)
+# One for the whole run, also for processes that it starts; what fails names it.
+SEED = int(os.environ.setdefault("FACEMEM_SEED", str(time_ns() % 2**32)))
+# Under this name a test reports its fault, and how often it was done.
+REPETITIONS = "repetitions"

@@ -92,7 +92,9 @@ def test_what_others_have_is_not_there(client: FlaskClient, connections: Connect
     assert client.get("/v1/audit").get_json()["entries"] == []
 
 
-@pytest.mark.parametrize("path", ["jobs/x", f"jobs/{UUID(int=7)}", "images/0", "images/99999999999999999999", "images/7"])
+@pytest.mark.parametrize(
+    "path", ["jobs/x", f"jobs/{UUID(int=7)}", "images/0", "images/99999999999999999999", "images/7"]
+)
 def test_what_is_not_there_cannot_be_deleted(client: FlaskClient, connections: Connections, path: str) -> None:
     assert client.delete(f"/v1/{path}").status_code in (404, 422)
 
