@@ -122,7 +122,7 @@ def submit_files(running: Running, plants: Plants) -> str:
 
 
 def submit_uploads(running: Running, plants: Plants) -> str:
-    """Direct uploads of which intake has moved few when their job is deleted."""
+    """Direct uploads, of which intake has moved few when their job is deleted: it is paused, or it might have ended."""
     photographs = plants.photographs(6)
     told = [{"name": name, "size": len(content), "media_type": "image/jpeg"} for name, content in photographs]
     answer = httpx.post(f"{running.url}/v1/uploads", json={"files": told}, timeout=30)
@@ -131,7 +131,9 @@ def submit_uploads(running: Running, plants: Plants) -> str:
     for upload, (_, content) in zip(uploads, photographs, strict=True):
         put = upload["put"]
         assert httpx.put(put["url"], content=content, headers=put["headers"]).status_code < 300
-    return submit_links(running, plants, [upload["url"] for upload in uploads])
+    job = submit_links(running, plants, [upload["url"] for upload in uploads])
+    assert httpx.post(f"{running.url}/v1/jobs/{job}/pause", timeout=30).status_code == 200
+    return job
 
 
 def deleted(running: Running, what: str) -> str:
