@@ -40,7 +40,7 @@ class Received:
         told = datetime.fromtimestamp(int(self.headers["webhook-timestamp"]), UTC)
         genuine = Webhook(secret).sign(self.id, told, self.body.decode())
         if abs(self.arrived - told) > TOLERANCE or genuine not in self.headers["webhook-signature"].split():
-            raise WebhookVerificationError("neither signed so nor in time")
+            raise WebhookVerificationError("not signed so, or not in time")
         return json.loads(self.body)
 
 
