@@ -6,6 +6,8 @@ from granian.constants import Interfaces
 
 from services.api.authentication import keys_required, listens_here_only
 from shared import logs
+from shared.database import schema
+from shared.database.session import connect
 from shared.entry import run
 from shared.settings import settings
 
@@ -18,7 +20,10 @@ THREADS = 64
 def main() -> None:
     """Serve until told to stop."""
     configured = settings()
-    logs.configure(configured)
+    logs.configure(configured, "api")
+    database = connect(configured.database_url.get_secret_value())
+    schema.check(database)
+    database.dispose()
     if not keys_required(configured) and not listens_here_only(configured):
         log.warning("open_to_the_network", keys=configured.keys, host=configured.api_host)
     Granian(

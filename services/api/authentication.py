@@ -14,7 +14,10 @@ from services.api.scopes import Scope
 from shared.settings import Settings
 
 # Answered to anybody: whether it lives, what it is, and what a signed link of its own leads to.
-PUBLIC = frozenset({"/", "/healthz", "/readyz", "/openapi.json", "/v1/uploads/<uuid:upload_id>/content"})
+PUBLIC = frozenset(
+    {"/", "/page/<path:file>", "/samples", "/samples/<name>", "/healthz", "/readyz", "/openapi.json"}
+    | {"/v1/uploads/<uuid:upload_id>/content"}
+)
 PUBLIC_FOLDER = "/docs"
 SAFE = ("GET", "HEAD")
 
@@ -24,6 +27,7 @@ SCOPES: dict[str, Scope | None] = {
     "/v1/keys": Scope.ADMIN,
     "/v1/webhooks": Scope.ADMIN,
     "/v1/audit": Scope.ADMIN,
+    "/v1/system": Scope.ADMIN,
     "/v1/tenant": None,
     "/v1/limits": None,
 }

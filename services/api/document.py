@@ -29,12 +29,17 @@ OTHER_CODES: dict[int, dict[str, str]] = {
     500: {"internal_error": "Something broke on our side; it was logged."},
     503: {
         "temporarily_unavailable": "A part of the service does not answer; try again.",
+        "disk_full": "The service has no room for what arrives just now; try again.",
         PartUnavailable.code: PartUnavailable.title(),
         DatabaseUnavailable.code: DatabaseUnavailable.title(),
     },
 }
 PROBLEM = {"$ref": "#/components/schemas/Problem"}
 HEADERS: dict[str, dict[str, Any]] = {
+    "X-Request-ID": {
+        "description": "the id of this request in the logs: what the request itself had in this header, or a new one",
+        "schema": {"type": "string"},
+    },
     "RateLimit-Limit": {"description": "requests that this key may make in a minute", "schema": {"type": "integer"}},
     "RateLimit-Remaining": {"description": "how many of them are left", "schema": {"type": "integer"}},
     "RateLimit-Reset": {"description": "seconds until they are all back", "schema": {"type": "integer"}},
@@ -120,6 +125,8 @@ def _as_written(rule: str) -> str:
 def _complete(operation: dict[str, Any], rule: str, method: str, keys_optional: bool) -> None:
     """Adds to an operation what holds for all that are like it."""
     responses = operation["responses"]
+    for answer in responses.values():
+        answer.setdefault("headers", {})["X-Request-ID"] = {"$ref": "#/components/headers/X-Request-ID"}
     for status in _refusals(operation, rule) | {int(status) for status, each in responses.items() if _is_problem(each)}:
         responses[str(status)] = {"$ref": f"#/components/responses/Problem{status}"}
     if not any(parameters_or_body(operation)):
@@ -182,6 +189,6 @@ def _refusal(status: int, codes: dict[str, str]) -> dict[str, Any]:
             }
         },
     }
-    if status in ON_REFUSALS:
-        answer["headers"] = {name: {"$ref": f"#/components/headers/{name}"} for name in ON_REFUSALS[status]}
+    names = ("X-Request-ID", *ON_REFUSALS.get(status, ()))
+    answer["headers"] = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
     return answer

@@ -60,6 +60,7 @@ def _faces(session: Session, ours: Parts, image_ids: Sequence[int]) -> dict[int,
 
 def _image(row: Row[Any], job: Job, faces: Sequence[ScoredFace]) -> ImageToExport:
     return ImageToExport(
+        id=row.id,
         name=row.name,
         state=row.state,
         reason=row.reason,

@@ -130,7 +130,7 @@ def face_result(face: Face, why: Explanation | None, what_if_of: int | None = No
 
 
 def _links(face: Face, *, explained: bool) -> dict[str, str]:
-    links = {"self": url_for("results.face", face_id=face.id)}
+    links = {"self": url_for("faces.face", face_id=face.id)}
     if face.crop_key:
         links["crop"] = url_for("pictures.crop", face_id=face.id)
     if explained:

@@ -1,6 +1,6 @@
 """The faces of a job, in the order of their scores or of submission, each with its place in the set."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flask_openapi3 import APIBlueprint, Tag
@@ -12,7 +12,7 @@ from services.api.face_cursor import FaceCursor
 from services.api.face_results import explanations, face_result, originals
 from services.api.parts import parts
 from services.api.problems import Problem
-from services.api.schemas import FaceResult, JobPath
+from services.api.schemas import FacePath, FaceResult, JobPath
 from services.api.schemas.faces import FaceImage, FacesPage, FacesQuery, Order, RankedFace
 from shared.database.tables import Face, Image, Job
 
@@ -36,6 +36,20 @@ def listed(path: JobPath, query: FacesQuery) -> dict[str, Any]:
         )
 
 
+@api.get("/faces/<int:face_id>", summary="Read a face", responses={200: RankedFace, 404: Problem})
+def face(path: FacePath) -> dict[str, Any]:
+    """One face, as the list of its job's faces has it."""
+    with parts().session(as_of_one_moment=True) as session:
+        found = owned.face(session, path.face_id)
+        job = session.get_one(Job, found.job_id)
+        row = session.execute(
+            select(Face, *_IMAGE).join(Image, Image.id == Face.image_id).where(Face.id == found.id)
+        ).one()
+        scores = [found.score] if found.score is not None else []
+        _, places = ranks.places(session, job, scores, None, None)
+        return _ranked(session, job, [row], places)[0].model_dump(mode="json")
+
+
 def _wanted(job: Job, query: FacesQuery, cursor: FaceCursor | None) -> Select[Any]:
     """The faces of a list, from behind the cursor on."""
     faces = select(Face, *_IMAGE).join(Image, Image.id == Face.image_id).where(Face.job_id == job.id)
@@ -43,6 +57,10 @@ def _wanted(job: Job, query: FacesQuery, cursor: FaceCursor | None) -> Select[An
         faces = faces.where(Face.score >= _stored(query.min_score))
     if query.max_score is not None:
         faces = faces.where(Face.score <= _stored(query.max_score))
+    if query.min_percentile is not None:
+        faces = faces.where(Face.percentile >= _stored(query.min_percentile))
+    if query.max_percentile is not None:
+        faces = faces.where(Face.percentile <= _stored(query.max_percentile))
     if query.flag:
         faces = faces.where(Face.flags.overlap(query.flag))
     if query.without_flags:
@@ -84,12 +102,7 @@ def _page(
         known = ranks.Known(cursor.score, cursor.beside, cursor.scored)
     scores = [face.score for face in faces if face.score is not None]
     scored, places = ranks.places(session, job, scores, _DESCENDING[query.order], known)
-    why = explanations(session, [face.id for face in faces])
-    others = originals(session, job, faces)
-    shown = []
-    for row in rows:
-        place = places[row.Face.score] if row.Face.score is not None else None
-        shown.append(_ranked(row, face_result(row.Face, why.get(row.Face.id), others.get(row.Face.id)), place))
+    shown = _ranked(session, job, rows, places)
     following = None
     if more:
         end = FaceCursor(listing=face_cursor.listing(job.id, query), face=rows[-1].Face.id)
@@ -110,7 +123,23 @@ def _behind(
     )
 
 
-def _ranked(row: Row[Any], result: FaceResult, place: ranks.Place | None) -> RankedFace:
+def _ranked(
+    session: Session, job: Job, rows: Sequence[Row[Any]], places: Mapping[float, ranks.Place]
+) -> list[RankedFace]:
+    faces: list[Face] = [row.Face for row in rows]
+    why = explanations(session, [face.id for face in faces])
+    others = originals(session, job, faces)
+    return [
+        _one(
+            row,
+            face_result(row.Face, why.get(row.Face.id), others.get(row.Face.id)),
+            places[row.Face.score] if row.Face.score is not None else None,
+        )
+        for row in rows
+    ]
+
+
+def _one(row: Row[Any], result: FaceResult, place: ranks.Place | None) -> RankedFace:
     image = FaceImage(
         id=row.Face.image_id,
         position=row.position,
@@ -126,6 +155,6 @@ def _ranked(row: Row[Any], result: FaceResult, place: ranks.Place | None) -> Ran
     )
 
 
-def _stored(score: float) -> ColumnElement[float]:
-    """A score as precise as the column is. Postgres would refuse to make 1e-300 that by itself."""
-    return cast(face_cursor.as_stored(score), REAL)
+def _stored(figure: float) -> ColumnElement[float]:
+    """A score or percentile as precise as its column is. Postgres would refuse to make 1e-300 that by itself."""
+    return cast(face_cursor.as_stored(figure), REAL)

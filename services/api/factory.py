@@ -20,15 +20,20 @@ from services.api import (
     insights,
     jobs,
     limits,
+    measured,
     models,
     pictures,
     problems,
     rate_limits,
+    request_log,
     rescore,
     results,
     submit,
+    system,
+    trace,
     uploads,
     watch,
+    web,
     webhooks,
     what_if,
 )
@@ -38,8 +43,9 @@ from services.api.parts import Parts
 from services.api.places import Places
 from services.api.set_findings import SetFindings
 from services.api.shared_reads import SharedReads
-from shared import logs
+from shared import logs, metrics, tracing
 from shared.database.session import connect
+from shared.jobs.backlog import Backlog
 from shared.memorability.catalogue import Catalogue
 from shared.settings import Settings, settings
 from shared.storage.objects import open_objects
@@ -71,12 +77,14 @@ def create_app(configured: Settings) -> Api:
     app.keys_optional = not authentication.keys_required(configured)
     app.config["MAX_CONTENT_LENGTH"] = configured.max_submission_bytes
     app.json = _InOrder(app)
+    request_log.register(app)
+    measured.register(app)
     headers.register(app)
     catalogue = Catalogue(configured.bundle, configured.bundles_folder)
     active = catalogue.default(configured.bundle_digest)
     app.extensions["facemem"] = Parts(
         configured,
-        connect(configured.database_url.get_secret_value()),
+        connect(configured.database_url.get_secret_value(), f"api {logs.process_name('api')}"),
         open_objects(configured),
         catalogue,
         active.digest,
@@ -99,6 +107,7 @@ def create_app(configured: Settings) -> Api:
         control,
         rescore,
         results,
+        trace,
         faces,
         what_if,
         export,
@@ -106,6 +115,7 @@ def create_app(configured: Settings) -> Api:
         compare,
         pictures,
         models,
+        system,
         keys,
         webhooks,
         deliveries,
@@ -115,19 +125,22 @@ def create_app(configured: Settings) -> Api:
     ):
         app.register_api(part.api)
     app.add_url_rule("/openapi.json", "openapi_json", lambda: app.api_doc)
-    app.add_url_rule("/", "front", _front)
-    app.view_functions["openapi.openapi"] = _front  # a list of such pages, of which there is one
+    app.register_blueprint(web.api)
+    app.view_functions["openapi.openapi"] = _only_document  # a list of such pages, of which there is one
     problems.register(app)
     return app
 
 
-def _front() -> Response:
-    """To the page for people."""
+def _only_document() -> Response:
+    """To the page on which the document can be read and tried."""
     return redirect("/docs/swagger")
 
 
 def from_environment() -> Api:
     """What the server calls in each of its processes."""
     configured = settings()
-    logs.configure(configured)
-    return create_app(configured)
+    logs.configure(configured, "api")
+    tracing.configure(configured, "api")
+    app = create_app(configured)
+    metrics.serve(configured, Backlog(configured), processes=configured.api_processes)
+    return app

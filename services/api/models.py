@@ -36,4 +36,10 @@ def show(path: ModelPath) -> dict[str, Any]:
 
 def _model(bundle: BundleFacts) -> Model:
     active = bundle.digest == parts().bundle
-    return Model(name=bundle.name, digest=bundle.digest, active=active, card=bundle.card)
+    return Model(
+        name=bundle.name,
+        digest=bundle.digest,
+        active=active,
+        card=bundle.card,
+        percentiles=bundle.config["percentiles"],
+    )

@@ -1,5 +1,6 @@
 """Errors as RFC 9457 problem documents. `code` is stable; `detail` is for people and says what to do."""
 
+import errno
 import re
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -7,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 import structlog
-from flask import Flask, Response, jsonify, make_response, request
+from flask import Flask, Response, g, jsonify, make_response, request
 from flask_openapi3 import OpenAPI
 from pydantic import BaseModel, Field, ValidationError
 from sqlalchemy.exc import OperationalError as DatabaseError
@@ -221,7 +222,17 @@ def register(app: OpenAPI | Flask) -> None:
         code = error.code if isinstance(error, TransientError) else "temporarily_unavailable"
         return _problem(503, code, "A part of the service does not answer; try again.")
 
-    @app.errorhandler(Exception)
-    def broken(error: Exception) -> Response:
-        log.exception("request_broke")
-        return _problem(500, "internal_error", "Something broke on our side; it was logged.")
+    app.register_error_handler(OSError, _out_of_room)
+    app.register_error_handler(Exception, _broken)
+
+
+def _out_of_room(error: OSError) -> Response:
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        return _broken(error)
+    log.error("disk_full", error=str(error))
+    return _problem(503, "disk_full", "The service has no room for what arrives just now; try again.")
+
+
+def _broken(error: Exception) -> Response:
+    log.exception("request_broke")
+    return _problem(500, "internal_error", f"Something broke on our side; it was logged as request {g.request_id}.")

@@ -7,7 +7,7 @@ from flask import Response, jsonify
 from flask_openapi3 import APIBlueprint, Tag
 from sqlalchemy import Connection
 
-from services.api import owned, quotas
+from services.api import owned, quotas, request_log
 from services.api.caller import caller
 from services.api.parts import parts
 from services.api.problems import AlreadyScored, JobRunning, Problem, RequestError, RescoredOften
@@ -55,6 +55,7 @@ def rescore_job(path: JobPath, body: RescoreOptions) -> Response:
         quotas.settle(connection, who.tenant)
         audit.record(connection, who.tenant, who.actor, "job.rescored", source.id, job=job_id)
         status = job_status(session, job_id)
+    request_log.accepted(job_id, status.images)
     answer = jsonify(status.model_dump(mode="json"))
     answer.status_code = HTTPStatus.ACCEPTED
     answer.headers["Location"] = status.links["self"]

@@ -6,7 +6,7 @@ from flask_openapi3 import APIBlueprint, Tag
 from sqlalchemy import Select, select
 
 from services.api import owned, schemas
-from services.api.face_results import explanation, explanations, face_result, image_results, matrix, originals
+from services.api.face_results import explanation, image_results, matrix
 from services.api.parts import parts
 from services.api.problems import Problem
 from shared.database.tables import Image, Job
@@ -37,16 +37,6 @@ def _wanted(job: Job, query: schemas.ResultsQuery) -> Select[Image]:
     if query.reason:
         images = images.where(Image.reason.in_(query.reason))
     return images
-
-
-@api.get("/faces/<int:face_id>", summary="Read a face", responses={200: schemas.FaceResult, 404: Problem})
-def face(path: schemas.FacePath) -> dict[str, Any]:
-    """One face, as the results of its job have it."""
-    with parts().session() as session:
-        found = owned.face(session, path.face_id)
-        why = explanations(session, [found.id]).get(found.id)
-        others = originals(session, session.get_one(Job, found.job_id), [found])
-        return face_result(found, why, others.get(found.id)).model_dump(mode="json")
 
 
 @api.get(

@@ -9,7 +9,7 @@ from flask_openapi3 import APIBlueprint, Tag
 from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
-from services.api import idempotency, quotas
+from services.api import idempotency, quotas, request_log
 from services.api.caller import caller
 from services.api.idempotency import Answer
 from services.api.parts import Parts, parts
@@ -163,6 +163,7 @@ def _committed(ours: Parts, submission: Submission, key: str | None) -> tuple[An
                 idempotency.keep(connection, tenant, key, submission.fingerprint, submission.id, answer)
             written = True
             connection.commit()
+            request_log.accepted(submission.id, images)
             return answer, False
     except Exception:
         if not written:

@@ -6,7 +6,7 @@ from uuid import uuid4
 from flask import Response, jsonify
 from flask_openapi3 import APIBlueprint, Tag
 
-from services.api import owned, quotas
+from services.api import owned, quotas, request_log
 from services.api.caller import caller
 from services.api.parts import parts
 from services.api.problems import Problem, RequestError
@@ -46,6 +46,7 @@ def rescore_face(path: FacePath, body: WhatIf) -> Response:
         quotas.settle(connection, caller().tenant)
         audit.record(connection, caller().tenant, caller().actor, "face.rescored", face.id, job=job_id)
         status = job_status(session, job_id)
+    request_log.accepted(job_id, status.images)
     answer = jsonify(status.model_dump(mode="json"))
     answer.status_code = HTTPStatus.ACCEPTED
     answer.headers["Location"] = status.links["self"]

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from services.api.schemas.fields import Storable
+from services.api.schemas.fields import Readable, Storable
 from services.api.schemas.parameters import Parameters
 from services.api.schemas.results import FACE_EXAMPLE, FaceResult
 from services.api.schemas.status import REASON_LENGTH
@@ -79,6 +79,10 @@ class FacesQuery(Parameters):
     )
     min_score: float | None = Field(None, ge=0, le=1, description="lowest score that is listed")
     max_score: float | None = Field(None, ge=0, le=1, description="highest score that is listed")
+    min_percentile: float | None = Field(
+        None, ge=0, le=100, description="lowest percentile, among the faces that the model learned from, that is listed"
+    )
+    max_percentile: float | None = Field(None, ge=0, le=100, description="highest such percentile that is listed")
     flag: list[Annotated[Storable, StringConstraints(max_length=FLAG_LENGTH)]] = Field(
         default_factory=list, max_length=16, description="faces with any of these flags; repeat it for each"
     )
@@ -98,7 +102,7 @@ class WhatIf(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    caption: Storable = Field(
+    caption: Readable = Field(
         min_length=1,
         max_length=CAPTION_LENGTH,
         pattern=r"\S",

@@ -2,6 +2,7 @@
 
 import json
 import re
+import unicodedata
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
@@ -44,6 +45,16 @@ def _deeper(value: Any, most: int) -> bool:
 
 
 Storable = Annotated[str, AfterValidator(_storable)]
+
+
+def _readable(text: str) -> str:
+    """Encoders drop what is no letter, digit or other sign by itself; of nothing else a caption would have no word."""
+    if all(unicodedata.category(sign)[0] in "CMZ" or sign == "\ufffd" for sign in text):
+        raise ValueError("must have something that can be read: a letter, a digit or another visible sign")
+    return text
+
+
+Readable = Annotated[Storable, AfterValidator(_readable)]
 
 
 def _written_out(moment: object) -> object:

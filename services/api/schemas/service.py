@@ -4,6 +4,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from shared.jobs.states import Stage
+
 
 class Model(BaseModel):
     """A model bundle of this service and its card."""
@@ -12,6 +14,10 @@ class Model(BaseModel):
     digest: str
     active: bool = Field(description="whether new jobs are scored with it")
     card: dict[str, Any]
+    percentiles: list[float] = Field(
+        description="scores of the faces it was trained on at the 0th, 1st, … 100th percentile; ascending",
+        examples=[[0.316, 0.352, 0.639]],
+    )
 
 
 class Models(BaseModel):
@@ -36,3 +42,40 @@ class Health(BaseModel):
     )
     checks: dict[str, str] = Field(default_factory=dict, description="`ok` or what is wrong, for each part")
     degraded: list[Degradation] = Field(default_factory=list, description="what is wrong where it is `degraded`")
+
+
+class StageLoad(BaseModel):
+    """The unfinished images of open jobs at one stage."""
+
+    stage: Stage
+    ready: int = Field(description="wait to be let in", examples=[9_000])
+    dispatched: int = Field(description="let in, and wait for a worker", examples=[112])
+    running: int = Field(description="in a worker's hands", examples=[16])
+    oldest_seconds: float | None = Field(
+        description="since the oldest job with images here was submitted; null if there is none", examples=[41.5]
+    )
+
+
+class Processes(BaseModel):
+    """Processes of one kind and version that are connected to the database."""
+
+    work: str = Field(description="a stage, `dispatcher` or `api`", examples=["detection"])
+    version: str = Field(examples=["0.1.0"])
+    number: int = Field(description="how many there are, several copies of one API counted once", examples=[2])
+
+
+class System(BaseModel):
+    """Where work piles up, and who does it."""
+
+    flower: str | None = Field(
+        description="where Flower shows each worker and batch; null: the service does not know",
+        examples=["http://127.0.0.1:5555/"],
+    )
+    everybody: bool = Field(
+        description="whether this counts all tenants' images, or the caller's only", examples=[True]
+    )
+    stages: list[StageLoad]
+    processes: list[Processes] = Field(
+        description="what is connected to the database; each process connects when it first needs it, which is at its"
+        " start"
+    )

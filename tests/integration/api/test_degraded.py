@@ -1,8 +1,10 @@
 """A part goes away and comes back under an API that stays: what it still serves, and what it tells."""
 
+import errno
 import re
 from collections.abc import Iterator
 from dataclasses import asdict
+from typing import IO
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -13,6 +15,7 @@ from sqlalchemy.engine import make_url
 from werkzeug.test import TestResponse
 
 from services.api.factory import create_app
+from services.api.submission import spool
 from services.local.postgres import SOCKET_NAME, Postgres
 from shared.jobs.health import Presence
 from shared.pipeline.connections import Connections
@@ -80,6 +83,18 @@ WELL = (200, "ok", [])
 def later(answer: TestResponse, code: str) -> None:
     problem(answer, 503, code)
     assert int(answer.headers["Retry-After"]) > 0
+
+
+def test_without_room_for_what_arrives_clients_are_asked_to_come_again(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full() -> IO[bytes]:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(spool, "TemporaryFile", full)
+    later(submitted(client, ("a.jpg", b"-")), "disk_full")
+    monkeypatch.undo()
+    assert submitted(client, ("a.jpg", b"-")).status_code == 202
 
 
 def test_without_redis_jobs_are_accepted_and_watched(client: FlaskClient, redis: Relay) -> None:

@@ -23,7 +23,7 @@ from shared.errors import TransientError
 from tests.integration.api.conftest import problem
 
 # Routes that are no operations of the API: the document itself and the pages that show it.
-NOT_DOCUMENTED = re.compile(r"/|/openapi\.json|/docs(/.*)?")
+NOT_DOCUMENTED = re.compile(r"/|/openapi.json|/docs.*|/page/.*|/samples.*")
 
 
 @pytest.fixture

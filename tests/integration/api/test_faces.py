@@ -81,21 +81,23 @@ def test_a_face_is_shown_with_its_image(client: FlaskClient, database: Engine) -
     assert first["image"] == second["image"] == {**image, "metadata": {"shoot": 2}}
     assert (first["score"], first["rank"], first["percentile_in_set"], first["percentile"]) == (0.75, 1, 75.0, 50.0)
     assert first["words"][0]["text"] == "smile"
-    assert client.get(first["links"]["self"]).get_json() == {
-        key: value for key, value in first.items() if key not in ("image", "rank", "percentile_in_set")
-    }
+    assert client.get(first["links"]["self"]).get_json() == first, "by itself as in the list"
 
 
 def test_filters_choose_what_is_listed_and_leave_ranks_alone(client: FlaskClient, database: Engine) -> None:
     faces = [
-        {"score": 0.1}, {"score": 0.3, "flags": ["small"]}, {"score": 0.7, "flags": ["small", "dark"]}, {"score": 0.9},
-    ]  # fmt: skip
+        {"score": 0.1, "percentile": 1.5},
+        {"score": 0.3, "percentile": 20.0, "flags": ["small"]},
+        {"score": 0.7, "percentile": 40.0, "flags": ["small", "dark"]},
+        {"score": 0.9, "percentile": 99.9},
+    ]
     job = scored_job(database, [[face] for face in faces])
 
     def listed(**query: Any) -> list[tuple[float, int]]:
         return [(face["score"], face["rank"]) for face in everything(client, job, limit=1, **query)]
 
     assert listed(min_score=0.3, max_score=0.7) == [(0.7, 2), (0.3, 3)], "both ends as they are shown"
+    assert listed(min_percentile=20, max_percentile=40) == [(0.7, 2), (0.3, 3)]
     assert listed(flag="dark") == [(0.7, 2)]
     assert listed(flag=["dark", "small"]) == [(0.7, 2), (0.3, 3)]
     assert listed(without_flags=True) == [(0.9, 1), (0.1, 4)]
@@ -198,7 +200,15 @@ def test_a_damaged_or_foreign_cursor_is_refused(client: FlaskClient, database: E
 
 @pytest.mark.parametrize(
     "query",
-    [{"min_score": "nan"}, {"max_score": "2"}, {"order": "rank"}, {"limit": "501"}, {"flag": "a\0b"}, {"state": "x"}],
+    [
+        {"min_score": "nan"},
+        {"max_score": "2"},
+        {"order": "rank"},
+        {"limit": "501"},
+        {"flag": "a\0b"},
+        {"state": "x"},
+        {"min_percentile": "101"},
+    ],
 )
 def test_what_does_not_fit_is_refused(client: FlaskClient, database: Engine, query: dict[str, str]) -> None:
     job = scored_job(database, [])

@@ -41,7 +41,7 @@ def test_nobody_gets_in_without_a_key(closed):
 def test_what_is_public_needs_no_key(closed):
     for path in ("/healthz", "/readyz", "/openapi.json", "/docs/swagger", "/docs/openapi.json"):
         assert closed.get(path).status_code == 200, path
-    assert closed.get("/").status_code == 302
+    assert closed.get("/").status_code == 200
 
 
 def test_what_does_not_exist_says_so_only_to_those_with_a_key(closed, database):

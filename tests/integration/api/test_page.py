@@ -2,28 +2,20 @@
 
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 from werkzeug.serving import make_server
 
 from services.api.factory import create_app
 from shared.settings import Settings
-from tests.conftest import missing
-
-CHROMIUM = Path("/usr/bin/chromium")
-QUIET = ["--no-sandbox", "--disable-background-networking", "--no-first-run", "--disable-sync"]
+from tests.browser import browser_page
 
 
 @pytest.fixture
 def page() -> Iterator[Page]:
-    if not CHROMIUM.exists():
-        missing("chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=QUIET)
-        yield browser.new_page()
-        browser.close()
+    with browser_page() as made:
+        yield made
 
 
 @pytest.fixture

@@ -128,7 +128,7 @@ def test_it_goes_with_the_job_that_it_is_of(client: FlaskClient, database: Engin
 def test_what_is_refused(client: FlaskClient, database: Engine, job: UUID) -> None:
     face = faces(database, job)[0]
     url = f"/v1/faces/{face}/rescore"
-    for caption in ("", " \n", "x" * 2001, "a\0b", "\ud800", None, 7, ["a"]):
+    for caption in ("", " \n", "\u200b\u200d", "\u0301", "\ufffd", "x" * 2001, "a\0b", "\ud800", None, 7, ["a"]):
         problem(client.post(url, json={"caption": caption}), 422, "invalid_request")
     problem(client.post(url, json={"caption": "a", "bundle": "b"}), 422, "invalid_request")
     problem(client.post(url, json={}), 422, "invalid_request")

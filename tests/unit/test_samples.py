@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from services.cli.samples import write_samples
+from services.samples import write_samples
 from shared.errors import BrokenImage, NotAnImage
 from shared.images.decode import decode
 

@@ -59,7 +59,7 @@ def packaged(package: str, path: str) -> Image.Image:
     # Found without being imported, which would take a second for either package.
     found = find_spec(package)
     if found is None or not found.submodule_search_locations:
-        raise StartFailed(f"The demo's photographs come with {package}: pip install 'facemem[all]'.")
+        raise StartFailed(f"The demo's photographs come with {package}: pip install 'facemem[samples]'.")
     return Image.open(Path(found.submodule_search_locations[0], path)).convert("RGB")
 
 
