@@ -31,12 +31,12 @@ def demo(output: Path) -> None:
     from services.cli.connection import started
     from services.cli.journey import Journey
     from services.cli.progress import Display
-    from services.cli.samples import write_samples
     from services.cli.sheet import write_sheet
     from services.cli.tables import results_table
     from services.cli.terminal import notes, results
     from services.client.wording import about
     from services.local.bundles import bundles_folder, chosen
+    from services.samples import write_samples
     from shared.settings import LocalSettings
 
     console = notes()

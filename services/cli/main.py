@@ -6,6 +6,7 @@ import rich_click as click
 from pydantic import ValidationError
 
 from services.cli.audit import audit
+from services.cli.backup import backup
 from services.cli.compare import compare
 from services.cli.control import cancel, pause, resume
 from services.cli.delete import delete
@@ -20,11 +21,13 @@ from services.cli.limits import limits
 from services.cli.models import models
 from services.cli.plan import plan
 from services.cli.rescore import rescore
+from services.cli.restore import restore
 from services.cli.results import results
 from services.cli.retry import retry
 from services.cli.score import score
 from services.cli.status import status
 from services.cli.submit import submit
+from services.cli.trace import trace
 from services.cli.train import train
 from services.cli.up import up
 from services.cli.webhooks import webhooks
@@ -77,7 +80,7 @@ GROUPS: dict[str, list[click.Command]] = {
     "Begin here": [demo, score, up, doctor],
     "Jobs": [submit, jobs, status, pause, resume, cancel, retry, delete],
     "Results": [results, explain, what_if, compare, insights, rescore],
-    "The service": [plan, limits, keys, webhooks, audit],
+    "The service": [plan, limits, keys, webhooks, audit, trace, backup, restore],
     "Models": [models, train, evaluate],
 }
 for title, commands in GROUPS.items():

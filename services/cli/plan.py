@@ -63,7 +63,7 @@ def plan(images: int, deadline: int, photos: Path | None, caption_seconds: float
 
 def _photographs(photos: Path | None) -> Sequence[bytes]:
     from services.cli.gather import gather
-    from services.cli.samples import ASTRONAUT, HOPPER, packaged
+    from services.samples import ASTRONAUT, HOPPER, packaged
     from shared.images.decode import encode_jpeg
 
     if photos is None:

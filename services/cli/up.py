@@ -9,9 +9,9 @@ from shared.jobs.states import Stage
 
 ADDRESSES = """facemem is ready. Ctrl-C stops it.
 
-  API      {system.api_url}
+  page     {system.api_url}
   try it   {system.api_url}/docs/swagger
-  Flower   {system.flower_url}
+  Flower   {system.flower_url} ({system.flower_login})
   keys     {keys}
   data     {system.folder.home}
   logs     {system.folder.logs}
@@ -38,6 +38,7 @@ def up(home: Path | None, intake: int, detection: int, captioning: int, embeddin
     facemem up
     facemem up --detection 2 --embedding 2
     facemem up --home ~/campaign
+    FACEMEM_METRICS_PORT=9400 facemem up
     """
     from services.cli.connection import local_settings
     from services.cli.parts import Parts
@@ -49,6 +50,8 @@ def up(home: Path | None, intake: int, detection: int, captioning: int, embeddin
     with Parts(console) as parts, local_system(local_settings(home), workers, parts.report) as system:
         parts.ready()
         console.print(ADDRESSES.format(system=system, keys=_keys(system.api_url)), markup=False, soft_wrap=True)
+        if system.scrape_file is not None:
+            console.print(f"Prometheus finds all metrics by {system.scrape_file}.\n", markup=False, soft_wrap=True)
         system.wait()
         parts.stopping()
 

@@ -9,7 +9,7 @@ from shared.settings import settings
 
 if __name__ == "__main__":
     configured = settings()
-    logs.configure(configured)
+    logs.configure(configured, "flower")
     try:
         serve(configured)
     except FlowerExposed as error:

@@ -31,7 +31,7 @@ def chosen(local: LocalSettings) -> str:
         return local.bundle
     name = "the bundle"
     try:
-        choice = json.loads(_choice_file(local).read_bytes())
+        choice = json.loads(choice_file(local).read_bytes())
         name, digest = f"'{choice['name']}'", choice["digest"]
         if digest is None:
             return find(BUNDLES / Path(choice["name"]).name).digest
@@ -39,7 +39,7 @@ def chosen(local: LocalSettings) -> str:
     except FileNotFoundError:
         return find(SHIPPED).digest
     except (BundleInvalid, OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        reason = error.detail if isinstance(error, BundleInvalid) else f"{_choice_file(local)} is damaged"
+        reason = error.detail if isinstance(error, BundleInvalid) else f"{choice_file(local)} is damaged"
         raise BundleInvalid(
             f"{name}, which `facemem models use` made the default of {local.home}, cannot be used: {reason}. "
             f"Go back to the one that facemem came with: `{WAY_BACK}`."
@@ -65,14 +65,15 @@ def use(local: LocalSettings, bundle: BundleFacts) -> Path:
     shipped = bundle.path.parent == BUNDLES
     place = bundle.path if shipped else _installed(bundles_folder(local), bundle)
     choice = {"name": bundle.path.name if shipped else bundle.name, "digest": None if shipped else bundle.digest}
-    draft = _choice_file(local).with_suffix(".new")
+    draft = choice_file(local).with_suffix(".new")
     local.home.expanduser().mkdir(mode=0o700, parents=True, exist_ok=True)
     draft.write_text(json.dumps(choice))
-    draft.replace(_choice_file(local))
+    draft.replace(choice_file(local))
     return place
 
 
-def _choice_file(local: LocalSettings) -> Path:
+def choice_file(local: LocalSettings) -> Path:
+    """Where it is kept which bundle is the default."""
     return local.home.expanduser() / "bundle.json"
 
 

@@ -4,7 +4,9 @@ postgres/  redis/  objects/  logs/     what each part keeps
 bundles/  bundle.json                  models that were installed, and the default one: see bundles.py
 facemem.lock                           locked while any process of a system lives
 heartbeats/                            when each worker was alive last
+flower-password                        what Flower asks for, if nobody chose another: see flower.py
 run.json                               who holds the lock, and where its API answers
+scrape.json                            where Prometheus finds the metrics: see scraped.py
 """
 
 import fcntl
@@ -44,6 +46,8 @@ class DataFolder:
         self.heartbeats = self.home / "heartbeats"
         self.lock_file = self.home / "facemem.lock"
         self.run_file = self.home / "run.json"
+        self.scrape_file = self.home / "scrape.json"
+        self.flower_password = self.home / "flower-password"
         self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         for folder in (self.redis, self.objects, self.logs, self.heartbeats):
             folder.mkdir(mode=0o700, exist_ok=True)
@@ -57,6 +61,8 @@ class DataFolder:
         """
         with self.lock_file.open("a") as lock:
             self._lock(lock.fileno())
+            for beat in self.heartbeats.iterdir():  # of workers that may not be started this time
+                beat.unlink()
             self.announce(Run(os.getpid()))
             try:
                 yield lock.fileno()

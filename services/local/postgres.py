@@ -36,6 +36,7 @@ LAPTOP = {
     "jit": "off",  # compiling costs more than our short queries take
     "timezone": "UTC",
     "log_checkpoints": "off",
+    "log_error_verbosity": "terse",  # more would quote rows, and names and captions with them
 }
 
 
@@ -103,6 +104,16 @@ class Postgres:
         with self._connect("postgres") as connection:
             if not connection.execute("SELECT FROM pg_database WHERE datname = %s", [DATABASE]).rowcount:
                 connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
+
+
+def running_on(cluster: Path) -> Postgres:
+    """The server that runs on a cluster: it has written down where its socket is. Raises StartFailed if none does."""
+    try:
+        # Process, cluster, start, port, folder of the socket: lines of a file that PostgreSQL documents.
+        sockets = (cluster / "postmaster.pid").read_text().splitlines()[4]
+    except (FileNotFoundError, IndexError) as error:
+        raise StartFailed(f"The database in {cluster} is just starting, or stopping. Try again.") from error
+    return Postgres(cluster, Path(sockets), Path(os.devnull))
 
 
 def socket_folder(preferred: Path) -> Path:

@@ -14,14 +14,17 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from http.client import HTTPException
+from pathlib import Path
 from types import MappingProxyType
 
 from pydantic import SecretStr
 
+from services.local import flower
 from services.local.bundles import bundles_folder, chosen
 from services.local.folder import DataFolder, Run
 from services.local.postgres import Postgres, socket_folder
 from services.local.redis import Redis, free_port
+from services.local.scraped import Scraped
 from services.local.standing import changes_told
 from services.local.supervisor import Process, Report, Supervisor, to_nobody
 from shared.database.migrate import upgrade
@@ -49,9 +52,13 @@ class LocalSystem:
 
     api_url: str
     flower_url: str
+    flower_login: str
+    """What Flower asks for, in words."""
     folder: DataFolder
     pids: Callable[[], dict[str, int]]
     """The ids of the processes by name, as they are when it is called."""
+    scrape_file: Path | None = None
+    """Where Prometheus reads the addresses of all metrics, if `metrics_port` is set."""
 
     def wait(self) -> None:
         """Returns on Ctrl-C, SIGTERM or the closing of the terminal. For the main thread only."""
@@ -84,13 +91,16 @@ def local_system(
         report("database", "bringing tables up to date")
         upgrade(settings.database_url.get_secret_value())
 
-        supervisor.start(*_processes(settings, workers, folder, models))
+        scraped = Scraped(settings, folder.scrape_file)
+        flower_url = _address(settings.flower_host, settings.flower_port)
+        window = flower.environment(settings, folder.flower_password, flower_url)
+        supervisor.start(*_processes(settings, workers, folder, {**models, **window}, scraped))
         api_url = _address(settings.api_host, settings.api_port)
         supervisor.await_ready("api", lambda: answers(f"{api_url}/readyz"), READY_SECONDS)
         supervisor.keep_running()
 
-        flower_url = _address(settings.flower_host, settings.flower_port)
-        system = LocalSystem(api_url, flower_url, folder, supervisor.pids)
+        login = flower.login(settings, folder.flower_password)
+        system = LocalSystem(api_url, flower_url, login, folder, supervisor.pids, scraped.announce())
         folder.announce(Run(os.getpid(), system.api_url, system.flower_url))
         report("facemem", f"ready at {api_url}")
         with changes_told(api_url, report):
@@ -115,12 +125,16 @@ def _servers(local: LocalSettings, folder: DataFolder, supervisor: Supervisor) -
 
 
 def _processes(
-    settings: Settings, workers: Mapping[Stage, int], folder: DataFolder, models: Mapping[str, str]
+    settings: Settings,
+    workers: Mapping[Stage, int],
+    folder: DataFolder,
+    further: Mapping[str, str],
+    scraped: Scraped,
 ) -> Iterator[Process]:
     threads = str(settings.threads or _threads_each(workers))
     environment = {
         **KEEP_BUFFERS,
-        **models,
+        **further,
         "FACEMEM_DATABASE_URL": settings.database_url.get_secret_value(),
         "FACEMEM_BROKER_URL": settings.broker_url.get_secret_value(),
         "FACEMEM_STORAGE_URL": settings.storage_url,
@@ -136,18 +150,19 @@ def _processes(
         argv = [sys.executable, "-P", "-m", module, *options]
         return Process(name, argv, folder.logs / f"{name}.log", environment)
 
-    def watched(name: str, module: str, *options: str) -> Process:
+    def watched(name: str, kind: str, *options: str) -> Process:
         """A process that says all the time that it is not frozen."""
-        beating, heartbeat = process(name, module, *options), folder.heartbeats / name
-        named = {**environment, "FACEMEM_HEARTBEAT_FILE": str(heartbeat)}
+        beating, heartbeat = process(name, f"workers.{kind}", *options), folder.heartbeats / name
+        named = {**environment, **scraped.place(name, kind), "FACEMEM_HEARTBEAT_FILE": str(heartbeat)}
         return replace(beating, environment=named, heartbeat=heartbeat)
 
-    yield process("api", "services.api")
-    yield watched("dispatcher", "workers.dispatcher")
+    api = process("api", "services.api")
+    yield replace(api, environment={**environment, **scraped.place("api", "api", settings.api_processes)})
+    yield watched("dispatcher", "dispatcher")
     for stage, count in workers.items():
         for number in range(1, count + 1):
             name = f"{stage}-{number}"
-            yield watched(name, f"workers.{stage}", "--name", name)
+            yield watched(name, stage, "--name", name)
     yield process("flower", "services.flower")
 
 

@@ -151,7 +151,8 @@ def test_a_stage_that_nobody_takes_is_told_until_somebody_does(start: Start, tmp
         sets = Sets(running, tmp_path)
         job = sets.submit()
         wait_until(lambda: degraded(running) == {"stage_unattended"}, LONG)
-        assert "Images wait for scoring, and no worker takes them." in doctor_says(running, tmp_path)
+        told = "Images wait for scoring, and no worker takes them."
+        wait_until(lambda: told in doctor_says(running, tmp_path), LONG)  # first it is detection's, until that is up
         address = {
             "FACEMEM_DATABASE_URL": running.database.url.render_as_string(hide_password=False),
             "FACEMEM_BROKER_URL": running.broker_url,

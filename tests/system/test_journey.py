@@ -1,5 +1,6 @@
 """The main job through HTTP, on real Postgres, Redis and S3, with one worker of each kind as a process."""
 
+import json
 import re
 from io import BytesIO
 from pathlib import Path
@@ -7,12 +8,24 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 
+from services.api.schemas import ImageResult
+from services.cli.doctor.check import tried
+from services.cli.doctor.checks import checks
+from services.cli.main import cli
 from services.client import Facemem
+from shared.jobs.states import Stage
+from shared.settings import LocalSettings
 from tests.photographs import ASTRONAUT, faceless, jpeg, portraits
 from tests.system.conftest import Running, Start, wait_until
 
+# What the doctor looks into where something runs.
+LIVE = frozenset(
+    {"API keys", "Flower", "storage", "tables", "connections", "clock", "versions", "queues", "webhooks"}
+    | {"Redis memory", "Redis log", "workers", "running system"}
+)
 GPS = b"GPSLatitudeSecretMarker"
 
 
@@ -74,6 +87,8 @@ def test_a_set_of_photographs_becomes_scores_and_reasons(start: Start, tmp_path:
                 check_face(client, face)
         check_pictures(client, running, turned)
         check_nothing_is_left(running)
+        check_the_way_can_be_read(running, portrait, broken)
+        check_the_doctor_finds_nothing(running)
 
 
 def check_face(client: Facemem, face) -> None:
@@ -118,6 +133,44 @@ def check_nothing_is_left(running: Running) -> None:
     assert kinds == ["crops"] * 4 + ["originals"] * 2 + ["photos"] * 4
     assert not any(GPS in running.content(key) for key in running.stored())
     wait_until(lambda: running.messages() == 0)
+
+
+def check_the_way_can_be_read(running: Running, portrait: ImageResult, broken: ImageResult) -> None:
+    """One command finds what every process did with an image, and no other image's lines."""
+
+    def followed(image: ImageResult) -> list[tuple[str, str, str | None]]:
+        asked = ["trace", str(image.id), "--home", str(running.system.folder.home), "--json"]
+        result = CliRunner().invoke(cli, asked, catch_exceptions=False)
+        lines = json.loads(result.stdout)["log"]
+        assert all(line.get("image", image.id) == image.id for line in lines)
+        return [(line["process"].partition("@")[0], line["event"], line.get("stage")) for line in lines]
+
+    way = followed(portrait)
+    of_stages = [(f"{stage}-1", event, stage) for stage in list(Stage)[1:] for event in ("batch_begun", "batch_done")]
+    assert way[0] == ("api", "job_accepted", None)
+    assert ("dispatcher", "let_in", "detection") in way
+    assert [step for step in way if step[1] in ("batch_begun", "batch_done")] == of_stages
+    assert ("scoring-1", "succeeded", "scoring") in way
+    assert ("dispatcher", "job_completed", None) in way
+    ended = followed(broken)
+    assert ("detection-1", "failed", "detection") in ended
+    assert "captioning" not in {stage for *_, stage in ended}
+
+
+def check_the_doctor_finds_nothing(running: Running) -> None:
+    """Of a system that is well; Redis of the tests keeps its log, and no Ollama runs here."""
+    database = running.database.url.render_as_string(hide_password=False)
+    local = LocalSettings(
+        home=running.system.folder.home,
+        database_url=database,
+        broker_url=running.broker_url,
+        storage_url=running.bucket.storage_url,
+    )
+    live = [check for check in checks(local) if check.name in LIVE]
+    assert len(live) == len(LIVE)
+    outcomes = [tried(check) for check in live]
+    assert [outcome for outcome in outcomes if outcome.verdict != "ok"] == []
+    assert "1 of detection" in next(outcome.found for outcome in outcomes if outcome.name == "workers")
 
 
 def test_unreachable_links_are_explained(start: Start) -> None:

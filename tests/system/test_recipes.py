@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from services.cli.samples import write_samples
+from services.samples import write_samples
 from tests.conftest import missing
 from tests.system.conftest import Start
 

@@ -1,6 +1,7 @@
 """The doctor finds what is wrong and names the remedy."""
 
 import io
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,12 +11,16 @@ from pydantic import SecretStr
 from rich.console import Console
 from sqlalchemy import create_engine
 
-from services.cli.doctor import machine, servers
-from services.cli.doctor.check import Check, Missing, Outcome, tried
+from services.cli.doctor import machine, science, servers
+from services.cli.doctor.check import Check, Degraded, Missing, Outcome, tried
 from services.cli.doctor.checks import checks
 from services.cli.doctor.table import outcomes_view
 from shared.jobs.health import Presence
+from shared.memorability.catalogue import BUNDLES
 from shared.settings import LocalSettings, Settings
+from tests.ollama_server import OllamaServer
+
+SETTINGS = Settings(database_url="", broker_url="", storage_url="")
 
 
 def raising(error: Exception) -> str:
@@ -23,25 +28,28 @@ def raising(error: Exception) -> str:
 
 
 def test_a_check_ends_as_what_it_found() -> None:
-    assert tried(Check("x", lambda: "1.2", "Install x.")) == Outcome("x", "ok", "1.2")
-    gone = Check("x", lambda: raising(Missing("no x")), "Install x.")
-    assert tried(gone) == Outcome("x", "problem", "no x", "Install x.")
-    broken = Check("x", lambda: raising(OSError("no such thing")), "Install x.", optional=True)
-    assert tried(broken) == Outcome("x", "optional", "OSError: no such thing", "Install x.")
+    assert tried(Check("x", lambda: "1.2", "It is x.", "Install x.")) == Outcome("x", "ok", "1.2")
+    gone = Check("x", lambda: raising(Missing("no x")), "It is x.", "Install x.")
+    assert tried(gone) == Outcome("x", "problem", "no x", "It is x.", "Install x.")
+    broken = Check("x", lambda: raising(OSError("no such thing")), "It is x.", "Install x.", optional=True)
+    assert tried(broken) == Outcome("x", "optional", "OSError: no such thing", "It is x.", "Install x.")
 
 
 def test_the_table_tells_what_to_do() -> None:
     console = Console(file=io.StringIO(), width=100)
-    console.print(outcomes_view([Outcome("a", "ok", "1.2"), Outcome("b", "problem", "none", "Install b.")]))
+    console.print(
+        outcomes_view([Outcome("a", "ok", "1.2"), Outcome("b", "problem", "none", "Nothing works.", "Install b.")])
+    )
     shown = console.file.getvalue()
+    assert "Nothing works." in shown
     assert "Install b." in shown
     assert "1 to be put right" in shown
 
 
-def test_every_check_has_a_remedy(tmp_path: Path) -> None:
+def test_every_check_says_why_and_what_to_do(tmp_path: Path) -> None:
     listed = checks(LocalSettings(home=tmp_path))
     assert len({check.name for check in listed}) == len(listed)
-    assert all(check.remedy for check in listed)
+    assert all(check.why and check.remedy for check in listed)
     ports = next(check for check in listed if check.name == "ports")
     assert tried(ports).verdict in ("ok", "optional")
 
@@ -63,12 +71,12 @@ def test_servers_that_are_named_are_asked(database_url: str, broker_url: str, tm
     assert servers.postgres(local).endswith(" answers")
     assert servers.broker(local).endswith(" answers")
     lost = local.model_copy(update={"broker_url": SecretStr("redis://127.0.0.1:9/0")})
-    assert tried(Check("Redis", lambda: servers.broker(lost), "Start it.")).verdict == "problem"
+    assert tried(Check("Redis", lambda: servers.broker(lost), "It is needed.", "Start it.")).verdict == "problem"
 
 
 def test_a_running_system_is_asked(api_url: str, database_url: str, tmp_path: Path) -> None:
     local = LocalSettings(home=tmp_path, api_url=api_url)
-    found = tried(Check("system", lambda: servers.system(local), "Start it.", optional=True))
+    found = tried(Check("system", lambda: servers.system(local), "It is needed.", "Start it.", optional=True))
     assert found.verdict == "problem", "no dispatcher runs here"
     assert found.found.startswith(f"{api_url} is degraded\nNo dispatcher is connected")
     assert found.remedy.startswith("Jobs are accepted, but nothing new is let in")
@@ -89,3 +97,44 @@ def test_a_full_disk_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(machine, "ROOM", 10**18)
     with pytest.raises(Missing, match="free at"):
         machine.disk(LocalSettings(home=tmp_path))
+    assert "GB free" in machine.temporary()
+    monkeypatch.setattr(machine, "TEMPORARY_ROOM", 10**18)
+    with pytest.raises(Missing, match="free at"):
+        machine.temporary()
+
+
+def test_a_decoder_that_cannot_be_confined_is_found() -> None:
+    assert "without files and network" in machine.sandbox(SETTINGS)
+    check = Check("decoder", lambda: machine.sandbox(SETTINGS, "tests.no_such_decoder"), "Files.", "Linux.")
+    assert tried(check).verdict == "problem"
+
+
+def test_openvino_may_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert science.openvino().startswith("OpenVINO 20")
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    assert tried(Check("OpenVINO", science.openvino, "Faster.", "Install.", optional=True)).verdict == "optional"
+
+
+def test_a_bundle_with_something_else_in_it_is_found(tmp_path: Path) -> None:
+    bundle = tmp_path / "mine"
+    shutil.copytree(BUNDLES / "compact", bundle)
+    local = LocalSettings(home=tmp_path, bundle=str(bundle))
+    assert "checks of compact pass" in science.bundle_files(SETTINGS, local)
+    (bundle / "more.pkl").write_bytes(b"-")
+    with pytest.raises(Missing, match=r"more\.pkl"):
+        science.bundle_files(SETTINGS, local)
+
+
+def test_an_ollama_of_another_version_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    with OllamaServer(model="llama3.2-vision") as ollama:
+        settings = Settings(database_url="", broker_url="", storage_url="", ollama_url=ollama.url)
+        assert servers.ollama(settings) == "Ollama 0.24.0 has llama3.2-vision"
+        monkeypatch.setattr(servers, "OLLAMA_VERSION", "0.23.0")
+        with pytest.raises(Degraded, match=r"Ollama 0\.24\.0") as found:
+            servers.ollama(settings)
+        assert "Install Ollama 0.23.0" in found.value.remedy
+
+
+def test_what_compose_starts_is_the_version_that_the_doctor_wants() -> None:
+    compose = (Path(__file__).parents[2] / "docker-compose.yml").read_text()
+    assert f"image: ollama/ollama:{servers.OLLAMA_VERSION}\n" in compose

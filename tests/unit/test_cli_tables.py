@@ -88,6 +88,6 @@ def test_every_image_without_a_score_has_a_reason() -> None:
 
 def test_the_score_is_explained_by_the_card() -> None:
     card = {"limits": ["It predicts what people SAY. More.", "It saw synthetic faces.", "Never mind."]}
-    models = [Model(name="compact", digest=BUNDLE.digest, active=True, card=card)]
+    models = [Model(name="compact", digest=BUNDLE.digest, active=True, card=card, percentiles=[])]
     assert about(models, BUNDLE.digest) == "About the score: It predicts what people SAY. It saw synthetic faces."
     assert about(models, "another") == ""

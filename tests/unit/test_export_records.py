@@ -28,7 +28,7 @@ def face(position: int = 0, **changes: Any) -> ScoredFace:
 def image(name: str = "a.jpg", *faces: ScoredFace, **changes: Any) -> ImageToExport:
     fields: dict[str, Any] = {
         "state": "succeeded" if faces else "skipped", "reason": None if faces else "no_face", "custom_id": "sku-7",
-        "metadata": {"shoot": 2}, "reused": False,
+        "metadata": {"shoot": 2}, "reused": False, "id": 7,
     }  # fmt: skip
     return ImageToExport(name=name, faces=faces, **(fields | changes))
 
@@ -47,7 +47,7 @@ def test_each_face_is_a_json_object() -> None:
     first, second = map(json.loads, lines.json_lines([image("a.jpg", face(0), face(1))]).splitlines())
     assert list(first) == [
         "image", "face", "face_id", "score", "uncertainty", "percentile", "box", "flags", "caption", "words", "bundle",
-        "custom_id", "metadata", "reused",
+        "custom_id", "metadata", "reused", "image_id",
     ]  # fmt: skip
     assert (first["image"], first["face"], second["face"]) == ("a.jpg", 0, 1)
     assert (first["face_id"], second["face_id"]) == (10, 11)
@@ -60,7 +60,7 @@ def test_an_image_without_a_score_is_a_json_object() -> None:
     [skipped] = map(json.loads, lines.json_lines([image("b.jpg", reused=True)]).splitlines())
     assert skipped == {
         "image": "b.jpg", "state": "skipped", "reason": "no_face", "custom_id": "sku-7", "metadata": {"shoot": 2},
-        "reused": True,
+        "reused": True, "image_id": 7,
     }  # fmt: skip
 
 

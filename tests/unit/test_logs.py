@@ -11,7 +11,7 @@ import structlog
 from shared import logs
 from shared.settings import Settings
 
-logs.configure(Settings(database_url="x", broker_url="x", storage_url="x", log_format="{form}"))
+logs.configure(Settings(database_url="x", broker_url="x", storage_url="x", log_format="{form}"), "test")
 log = structlog.get_logger()
 log.info("batch_done", stage="detection", images=16)
 
@@ -55,7 +55,7 @@ class Nothing(BaseHTTPRequestHandler):
     def log_message(self, *args):
         pass
 
-logs.configure(Settings(database_url="x", broker_url="x", storage_url="x", log_level="debug"))
+logs.configure(Settings(database_url="x", broker_url="x", storage_url="x", log_level="debug"), "test")
 server = HTTPServer(("127.0.0.1", 0), Nothing)
 threading.Thread(target=server.serve_forever, daemon=True).start()
 httpx.get(f"http://127.0.0.1:{server.server_port}/portrait-of-ada.jpg?signature=abc")

@@ -191,6 +191,22 @@ def test_a_damaged_bundle_does_not_hide_the_others(installed: Path) -> None:
         Catalogue(folder=installed).find("mine")
 
 
+def test_a_folder_that_only_somebody_else_may_read_is_passed_over(
+    installed: Path, copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As root has the tests run, no mode of a folder keeps them out."""
+    shutil.move(copy, installed / "theirs")
+    is_file = Path.is_file
+
+    def asked(path: Path) -> bool:
+        if path.parent.name == "theirs":
+            raise PermissionError(path)
+        return is_file(path)
+
+    monkeypatch.setattr(Path, "is_file", asked)
+    assert Catalogue("compact", installed).default(None).name == "compact"
+
+
 def test_the_chosen_folder_is_in_the_catalogue(copy: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     mine = retuned(tmp_path / "mine", "mine")
     assert Catalogue(str(mine.path)).default() == mine

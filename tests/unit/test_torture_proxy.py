@@ -4,7 +4,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
-from time import monotonic
+from time import monotonic, sleep
 
 import pytest
 
@@ -156,3 +156,46 @@ def test_another_answer_comes_than_the_server_gave(unasked: bool) -> None:
 def test_one_of_so_many_pieces_is_corrupt(proxy: FaultProxy) -> None:
     with proxy.fault(Fault(corrupt=2)), connected(proxy) as connection:
         assert [echoed(connection, b"a") for _ in range(4)] == [b"a", b"`", b"a", b"`"]
+
+
+def test_only_what_begins_so_is_corrupt(proxy: FaultProxy) -> None:
+    with proxy.fault(Fault(corrupt=2, beginning=b"a")), connected(proxy) as connection:
+        assert [echoed(connection, each) for each in (b"a", b"b", b"ac", b"b", b"a")] == [b"a", b"b", b"`c", b"b", b"a"]
+    assert proxy.met == 1
+
+
+def test_an_answer_that_is_late_stays_so_when_the_fault_is_over(proxy: FaultProxy) -> None:
+    with connected(proxy) as connection:
+        with proxy.fault(Fault(latency=0.5)):
+            connection.sendall(b"a")
+            sleep(0.2)
+        assert proxy.met == 1
+        assert proxy.waited == 0, "it is waited for still"
+        assert connection.recv(1) == b"a"
+    assert 0.5 <= proxy.waited < SECONDS
+
+
+def test_who_hangs_up_has_waited_until_then(proxy: FaultProxy) -> None:
+    with proxy.fault(Fault(latency=SECONDS)):
+        with connected(proxy) as connection:
+            connection.sendall(b"a")
+            sleep(0.3)
+        sleep(0.1)
+    assert 0.2 < proxy.waited < 1
+
+
+def test_it_counts_what_it_does_to_whom(proxy: FaultProxy) -> None:
+    with connected(proxy) as connection:
+        assert echoed(connection, b"a") == b"a"
+        assert proxy.met == 0
+        with proxy.fault(Fault(delay=0.01)):
+            assert echoed(connection, b"a") == b"a"
+        assert proxy.met == 2
+        with proxy.fault(Fault(black_hole=True)):
+            connection.sendall(b"a")
+            sleep(0.2)
+            assert proxy.met == 1
+        assert connection.recv(1) == b"a"
+        with proxy.fault(Fault(refuse=True)):
+            assert proxy.met == 0
+            assert proxy.reset() == 1

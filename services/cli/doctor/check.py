@@ -23,21 +23,26 @@ class Degraded(Exception):
 
 @dataclass(frozen=True)
 class Check:
-    """`attempt` uses the thing and says what it found, or raises. A thing that is `optional` may be missing."""
+    """`attempt` uses the thing and says what it found, or raises. A thing that is `optional` may be missing.
+
+    `why` says why it matters that it is so, `remedy` what to do where it is not.
+    """
 
     name: str
     attempt: Callable[[], str]
+    why: str
     remedy: str
     optional: bool = False
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a check. The remedy is empty where all is well."""
+    """What became of a check. Why it matters and the remedy are empty where all is well."""
 
     name: str
     verdict: Verdict
     found: str
+    why: str = ""
     remedy: str = ""
 
 
@@ -46,9 +51,9 @@ def tried(check: Check) -> Outcome:
     try:
         return Outcome(check.name, "ok", check.attempt())
     except Degraded as error:
-        return Outcome(check.name, "problem", str(error), error.remedy)
+        return Outcome(check.name, "problem", str(error), check.why, error.remedy)
     except (Missing, FacememError) as error:
         found = str(error)
     except Exception as error:  # This is what is being looked for.
         found = f"{type(error).__name__}: {error}".strip()
-    return Outcome(check.name, "optional" if check.optional else "problem", found, check.remedy)
+    return Outcome(check.name, "optional" if check.optional else "problem", found, check.why, check.remedy)

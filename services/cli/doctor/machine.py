@@ -1,9 +1,12 @@
-"""The machine: Python, packages, disk, ports."""
+"""The machine: Python, packages, disks, ports, and whether it confines what decodes strangers' files."""
 
 import importlib
+import io
 import platform
 import shutil
 import sys
+import tempfile
+from pathlib import Path
 
 from services.cli.doctor.check import Missing
 from shared.settings import LocalSettings, Settings
@@ -11,6 +14,7 @@ from shared.settings import LocalSettings, Settings
 PYTHON = (3, 11)
 GIGABYTE = 10**9
 ROOM = 2 * GIGABYTE  # for the database, its log of writes and some thousand photos
+TEMPORARY_ROOM = GIGABYTE  # for submissions that arrive and archives that are unpacked
 # One import name for each package that facemem stands on.
 PACKAGES = (
     *("alembic", "boto3", "celery", "httpx", "numpy", "PIL", "psycopg", "pydantic", "redis", "safetensors"),
@@ -47,10 +51,34 @@ def disk(local: LocalSettings) -> str:
     folder = local.home
     while not folder.exists():
         folder = folder.parent
+    return _free(folder, ROOM, local.home)
+
+
+def temporary() -> str:
+    folder = Path(tempfile.gettempdir())
+    return _free(folder, TEMPORARY_ROOM, folder)
+
+
+def _free(folder: Path, wanted: int, called: Path) -> str:
     free = shutil.disk_usage(folder).free
-    if free < ROOM:
-        raise Missing(f"{free / GIGABYTE:.1f} GB free at {local.home}")
-    return f"{free / GIGABYTE:.0f} GB free at {local.home}"
+    if free < wanted:
+        raise Missing(f"{free / GIGABYTE:.1f} GB free at {called}")
+    return f"{free / GIGABYTE:.0f} GB free at {called}"
+
+
+def sandbox(configured: Settings, module: str = "shared.images.decoder") -> str:
+    """A process that has given its rights away decodes a picture. It does not start where it cannot give them away."""
+    from PIL import Image
+
+    from shared.images.decoders import Decoders
+
+    picture = io.BytesIO()
+    Image.new("RGB", (64, 48), "gray").save(picture, "PNG")
+    with Decoders(configured.max_pixels, module=module) as decoders:
+        decoded = decoders.decode(picture.getvalue(), max_pixels=configured.max_pixels)
+    if decoded.pixels.shape != (48, 64, 3):
+        raise Missing(f"a picture of 64 x 48 came back as {decoded.pixels.shape}")
+    return "pictures are decoded in a process without files and network"
 
 
 def ports(configured: Settings) -> str:

@@ -2,19 +2,21 @@
 
 import time
 from functools import lru_cache
+from importlib import import_module
 
 import numpy as np
 import torch
 
 from services.cli.doctor.check import Missing
-from services.cli.samples import HOPPER, packaged
 from services.local.bundles import in_use
+from services.samples import HOPPER, packaged
 from shared.captions.describer import describe
 from shared.compute import Compute
 from shared.faces.finder import FaceFinder, FoundFace
 from shared.images.crop import crop_face, to_crop
 from shared.memorability.encoders import Encoders, text_of
 from shared.memorability.scorer import Scorer
+from shared.memorability.verification import verify
 from shared.settings import LocalSettings, Settings
 
 SIDE = 512  # of the matrices that are multiplied
@@ -57,6 +59,22 @@ def bundle(configured: Settings, local: LocalSettings) -> str:
     states = Encoders(facts, Compute.of(configured)).encode(crop.pixels[None], [caption])
     [score] = Scorer(facts).score(states)
     return f"{facts.name} {facts.digest[:12]} scores the sample {score.score:.2f} ± {score.uncertainty:.2f}"
+
+
+def bundle_files(configured: Settings, local: LocalSettings) -> str:
+    """Everything of it that can be checked without computing: `facemem models verify`."""
+    facts = in_use(local, configured.bundle_digest)
+    found = verify(facts.path, facts.digest)
+    wrong = [f"{check.name}: {check.found}" for check in found if not check.passed]
+    if wrong:
+        raise Missing(f"{facts.path}: {'; '.join(wrong)}")
+    return f"{len(found)} checks of {facts.name} pass"
+
+
+def openvino() -> str:
+    """It imports, so faces are found with it."""
+    found = import_module("openvino")
+    return f"OpenVINO {str(found.__version__).partition('-')[0]}"
 
 
 def _portrait() -> np.ndarray:

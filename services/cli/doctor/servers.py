@@ -16,6 +16,8 @@ from services.local.supervisor import Supervisor
 from shared.settings import LocalSettings, Settings
 
 SECONDS = 5.0
+OLLAMA_VERSION = "0.24.0"  # as in docker-compose.yml
+CANNOT_LOAD = "llama3.2-vision"  # newer ones, this model
 
 
 def postgres(local: LocalSettings) -> str:
@@ -59,7 +61,14 @@ def ollama(configured: Settings) -> str:
     names = [str(each["name"]) for each in tags["models"]]
     if not any(name in (model, f"{model}:latest") for name in names):
         raise Missing(f"Ollama answers but does not have {model}; the describer writes the captions")
-    return f"Ollama has {model}"
+    version = str(httpx.get(f"{url}/api/version", timeout=SECONDS).json()["version"])
+    if model.startswith(CANNOT_LOAD) and version != OLLAMA_VERSION:
+        raise Degraded(
+            f"Ollama {version} has {model}, which facemem was tried with in version {OLLAMA_VERSION} only",
+            f"Newer ones cannot load this model. Install Ollama {OLLAMA_VERSION}, or choose another model in "
+            "FACEMEM_OLLAMA_MODEL.",
+        )
+    return f"Ollama {version} has {model}"
 
 
 def system(local: LocalSettings) -> str:

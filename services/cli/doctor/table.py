@@ -13,13 +13,15 @@ MARKS = {"ok": ("ok", "green"), "optional": ("optional", "yellow"), "problem": (
 
 
 def outcomes_view(outcomes: Sequence[Outcome]) -> Group:
-    """A row for each check, the remedy below what was found; and what that comes to."""
+    """A row for each check, below what was found why it matters and what to do; and what that comes to."""
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("check", no_wrap=True)
     table.add_column("", no_wrap=True)
     table.add_column("found")
     for outcome in outcomes:
         found = Text(outcome.found)
+        if outcome.why:
+            found.append(f"\n{outcome.why}", "dim")
         if outcome.remedy:
             found.append(f"\n{outcome.remedy}", "dim" if outcome.verdict == "optional" else "bold")
         table.add_row(outcome.name, Text(*MARKS[outcome.verdict]), found)
