@@ -10,7 +10,7 @@ from shared.storage.objects import S3Objects, open_objects
 def main() -> None:
     """Upgrade the database, create the bucket."""
     configured = settings()
-    logs.configure(configured)
+    logs.configure(configured, "migrations")
     upgrade(configured.database_url.get_secret_value())
     objects = open_objects(configured)
     if isinstance(objects, S3Objects):

@@ -297,9 +297,9 @@ class StartFailed(PermanentError):
 
 
 class FlowerExposed(PermanentError):
-    """Flower would be open to the network without a password.
+    """Flower would be open to whoever reaches its port, for it has no password.
 
-    Set FACEMEM_FLOWER_PASSWORD, or leave FACEMEM_FLOWER_HOST at 127.0.0.1.
+    Set FACEMEM_FLOWER_PASSWORD. `facemem up` does so by itself, and prints it.
     """
 
     code = "flower_exposed"

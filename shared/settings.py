@@ -19,6 +19,11 @@ Device = Literal["auto", "cpu", "cuda"]
 Engine = Literal["auto", "torch", "openvino"]
 Precision = Literal["auto", "float32", "bfloat16"]
 Captioner = Literal["auto", "ollama", "describer"]
+# Unset by an empty word: compose cannot leave a variable out.
+MAY_BE_EMPTY = (
+    *("max_stored_bytes", "max_queued_images", "retention_days", "captions_at_once"),
+    *("otlp_endpoint", "flower_url", "machine"),
+)
 Positive = Annotated[int, Field(gt=0)]
 Seconds = Annotated[float, Field(gt=0)]
 
@@ -85,11 +90,14 @@ class Settings(OllamaSettings):
     )
     uploads_at_once: Positive = Field(1000, description="direct uploads announced in one call")
 
-    # Flower, the window on the workers. Off loopback it refuses to start without a password.
+    # Flower, the window on the workers. It refuses to start without a password.
     flower_host: str = "127.0.0.1"
     flower_port: int = 5555
     flower_user: str = "flower"
     flower_password: SecretStr | None = None
+    flower_url: HttpUrl | None = Field(
+        None, description="where people find Flower, for pages that link to it; unset: nothing links to it"
+    )
 
     # Intake of images by link.
     fetch_seconds: Seconds = Field(30, description="for one image, from connecting to the last byte")
@@ -163,8 +171,21 @@ class Settings(OllamaSettings):
     )
 
     # Every process.
+    machine: str | None = Field(
+        None, description="this machine's name, for workers in containers: Flower shows it; unset: the host's name"
+    )
     log_format: Literal["text", "json"] = "text"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    otlp_endpoint: HttpUrl | None = Field(
+        None, description="OpenTelemetry: who takes traces, as OTLP over HTTP; unset: nobody (needs facemem[tracing])"
+    )
+    metrics_port: int | None = Field(
+        None,
+        ge=0,
+        le=65535,
+        description="where this process answers Prometheus; unset: nowhere; 0: a port that is free",
+    )
+    metrics_host: str = Field("127.0.0.1", description="on which address; whoever reaches it needs no key")
     heartbeat_file: Path | None = Field(
         None, description="a file whose time a worker or dispatcher renews every second, for who starts it again"
     )
@@ -185,10 +206,10 @@ class Settings(OllamaSettings):
                 raise ValueError(f"must be of the form s3://bucket/prefix/, with the last slash, not {place!r}")
         return places
 
-    @field_validator("max_stored_bytes", "max_queued_images", "retention_days", "captions_at_once", mode="before")
+    @field_validator(*MAY_BE_EMPTY, mode="before")
     @classmethod
-    def _unlimited(cls, limit: object) -> object:
-        return None if limit == "" else limit  # compose cannot leave a variable out
+    def _unset(cls, value: object) -> object:
+        return None if value == "" else value
 
     @field_validator("api_names", mode="before")
     @classmethod

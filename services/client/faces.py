@@ -1,15 +1,17 @@
 """One face: its score, why it has it, and what it would have under other words."""
 
 from services.api.schemas import Explanation, FaceResult, ImageResult, JobStatus
+from services.api.schemas.faces import RankedFace
+from services.api.schemas.trace import ImageTrace
 from services.client.topic import Topic
 
 
 class Faces(Topic):
     """Faces and images, and pictures of them."""
 
-    def face(self, face_id: int) -> FaceResult:
-        """One face by its id."""
-        return self._calls.get(f"/v1/faces/{face_id}", FaceResult)
+    def face(self, face_id: int) -> RankedFace:
+        """One face by its id, with its place among those of its job."""
+        return self._calls.get(f"/v1/faces/{face_id}", RankedFace)
 
     def explanation(self, face: FaceResult) -> Explanation:
         """What every word adds at every region."""
@@ -18,6 +20,10 @@ class Faces(Topic):
     def rescore_face(self, face_id: int, caption: str) -> JobStatus:
         """What a face would score if this were its caption: a job of that one face. The face keeps its score."""
         return self._calls.post(f"/v1/faces/{face_id}/rescore", JobStatus, lambda: {"json": {"caption": caption}})
+
+    def trace(self, image_id: int) -> ImageTrace:
+        """What the database keeps of one image's way."""
+        return self._calls.get(f"/v1/images/{image_id}/trace", ImageTrace)
 
     def photo(self, image: ImageResult) -> bytes:
         """The image as JPEG: upright, scaled down, without metadata."""

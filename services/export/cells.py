@@ -28,6 +28,7 @@ COLUMNS = (
     "custom_id",
     "metadata",
     "reused",
+    "image_id",
 )
 
 

@@ -25,6 +25,7 @@ class ScoredFace:
 class ImageToExport:
     """An image with its scored faces."""
 
+    id: int
     name: str
     state: str
     reason: str | None
@@ -36,7 +37,7 @@ class ImageToExport:
 
 def records(image: ImageToExport) -> Iterator[dict[str, Any]]:
     """The records of one image."""
-    said = {"custom_id": image.custom_id, "metadata": image.metadata, "reused": image.reused}
+    said = {"custom_id": image.custom_id, "metadata": image.metadata, "reused": image.reused, "image_id": image.id}
     for face in image.faces:
         yield {"image": image.name, **_of_face(face), **said}
     if not image.faces:

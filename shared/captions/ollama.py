@@ -13,8 +13,9 @@ from typing import Any, Self
 import httpx
 from ollama import AsyncClient, ResponseError
 
+from shared import metrics
 from shared.captions.answer import MAX_CHARACTERS, before_loop, caption_from, plain
-from shared.errors import CaptionerUnavailable, CaptionFailed
+from shared.errors import CaptionerUnavailable, CaptionFailed, FacememError
 from shared.settings import OllamaSettings
 
 QUESTION_SECONDS = 3.0  # for what Ollama knows without thinking: which models it has
@@ -86,7 +87,12 @@ class OllamaCaptioner:
         Raises CaptionerUnavailable (Ollama or its model is away), CaptionFailed (no caption this time) and
         CaptionRefused (the model will not, or cannot).
         """
-        return caption_from(self._ask(self._answer(crop_jpeg), self._seconds))
+        try:
+            with metrics.OLLAMA_SECONDS.time():
+                return caption_from(self._ask(self._answer(crop_jpeg), self._seconds))
+        except FacememError as error:
+            metrics.OLLAMA_FAILURES.labels(error.code).inc()
+            raise
 
     def _digest_since(self, since: float) -> str:
         came = monotonic()

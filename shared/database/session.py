@@ -1,9 +1,11 @@
 """Connections to Postgres."""
 
 import select
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event
+import psycopg
+from sqlalchemy import Engine, ExceptionContext, create_engine, event
 from sqlalchemy.exc import InvalidatePoolError
 
 # A process computes or serves on a handful of threads; more connections would only wait in Postgres instead of here.
@@ -13,29 +15,62 @@ POOL_OVERFLOW = 10
 RECYCLE_SECONDS = 300
 # A server that went without a word, with its machine or its network, is given up after so long, instead of after hours.
 GONE_SECONDS = 30
+CONNECT_SECONDS = 10
 
 
-def connect(database_url: str) -> Engine:
+def application_name(process: str = "") -> str:
+    """How connections are called in `pg_stat_activity`: `facemem VERSION PROCESS`. It tells what is at work on a
+    database. Postgres keeps the first 63 bytes.
+    """
+    try:
+        return f"facemem {version('facemem')} {process}".strip()
+    except PackageNotFoundError:
+        return "facemem"
+
+
+def connect(
+    database_url: str, process: str = "", *, connect_seconds: int = CONNECT_SECONDS, gone_seconds: int = GONE_SECONDS
+) -> Engine:
     """An engine for `database_url` (postgresql+psycopg://...). Nothing is opened before the first use.
+
+    process: what connects, as `WORK NAME`: the kind of work, and what tells this process from others of that kind.
 
     Connections are looked at when they leave the pool, so that a restarted server costs nobody an error.
     """
     engine = create_engine(
         database_url,
+        # Names and captions are among the parameters, and errors end up in logs.
+        hide_parameters=True,
         pool_size=POOL_SIZE,
         max_overflow=POOL_OVERFLOW,
         pool_recycle=RECYCLE_SECONDS,
         connect_args={
-            "connect_timeout": 10,
-            "application_name": "facemem",
-            "keepalives_idle": GONE_SECONDS // 3,
-            "keepalives_interval": GONE_SECONDS // 3,
+            "connect_timeout": connect_seconds,
+            "application_name": application_name(process),
+            "keepalives_idle": gone_seconds // 3,
+            "keepalives_interval": gone_seconds // 3,
             "keepalives_count": 2,
-            "tcp_user_timeout": GONE_SECONDS * 1000,
+            "tcp_user_timeout": gone_seconds * 1000,
         },
     )
     event.listen(engine, "checkout", _refuse_ended)
+    event.listen(engine, "handle_error", _drop_the_row)
     return engine
+
+
+def drop_the_row(error: psycopg.Error) -> str:
+    """Have an error say no more than its first line, which is returned. Below it Postgres quotes the row, with names
+    and captions in it; errors end up in logs.
+    """
+    said = f"{error.sqlstate}: {error.diag.message_primary}" if error.diag.message_primary else str(error)
+    error.args = (said,)
+    return said
+
+
+def _drop_the_row(context: ExceptionContext) -> None:
+    error = context.original_exception
+    if isinstance(error, psycopg.Error) and context.sqlalchemy_exception is not None:
+        context.sqlalchemy_exception.args = (drop_the_row(error),)
 
 
 def _refuse_ended(connection: Any, *_: object) -> None:

@@ -8,8 +8,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import psycopg
 from sqlalchemy import Connection, insert, text
 
+from shared.database.session import drop_the_row
 from shared.database.tables import Job, JobCount
 from shared.errors import PermanentError
 from shared.jobs.events import EventType, emit
@@ -135,29 +137,34 @@ def _copy(connection: Connection, job_id: UUID, images: Iterable[NewImage], now:
     tally = _Tally()
     driver = connection.connection.driver_connection
     assert driver is not None  # a checked-out connection has one
-    with driver.cursor() as cursor, cursor.copy(f"copy images ({_COLUMNS}) from stdin") as copy:
-        for position, image in enumerate(images):
-            tally.add(image)
-            error = image.rejected
-            copy.write_row(
-                (
-                    job_id,
-                    position,
-                    image.name,
-                    image.custom_id,
-                    json.dumps(image.client_metadata) if image.client_metadata else "{}",
-                    image.source_url,
-                    image.original_key,
-                    image.original_bytes,
-                    image.content_digest if image.original_key else None,
-                    image.stage,
-                    image.state,
-                    error.code if error else None,
-                    error.detail if error else None,
-                    now if error else None,
-                )
-            )
+    try:
+        with driver.cursor() as cursor, cursor.copy(f"copy images ({_COLUMNS}) from stdin") as copy:
+            for position, image in enumerate(images):
+                tally.add(image)
+                copy.write_row((job_id, position, *_row(image, now)))
+    except psycopg.Error as error:
+        drop_the_row(error)  # COPY goes past SQLAlchemy
+        raise
     return tally
+
+
+def _row(image: NewImage, now: datetime) -> tuple[object, ...]:
+    """What `_COLUMNS` take of an image, after its job and its place there."""
+    error = image.rejected
+    return (
+        image.name,
+        image.custom_id,
+        json.dumps(image.client_metadata) if image.client_metadata else "{}",
+        image.source_url,
+        image.original_key,
+        image.original_bytes,
+        image.content_digest if image.original_key else None,
+        image.stage,
+        image.state,
+        error.code if error else None,
+        error.detail if error else None,
+        now if error else None,
+    )
 
 
 def _settle(connection: Connection, job: NewJob, tally: _Tally) -> None:

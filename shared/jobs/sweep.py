@@ -1,39 +1,40 @@
-"""Taking back images whose lease ran out: the message was lost, or the worker."""
+"""Taking back images whose lease ran out: the message was lost, or the worker. Each returns those that it took back."""
 
-from sqlalchemy import Connection
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row
 
 from shared.jobs.delivery import record_attempts
-from shared.jobs.moves import move
+from shared.jobs.moves import move, move_all
 from shared.jobs.states import Priority, Stage
 
 
-def take_back_undelivered(connection: Connection) -> int:
+def take_back_undelivered(connection: Connection) -> Sequence[Row[Any]]:
     """dispatched -> ready where the message did not arrive in time. No attempt is consumed."""
-    return len(
-        move(
-            connection,
-            """
+    return move(
+        connection,
+        """
             update images set state = 'ready', batch_id = null, lease_expires_at = null
             where id in (
                 select id from images where state = 'dispatched' and lease_expires_at < now() for update skip locked)
             and state = 'dispatched'
             """,
-        )
+        columns="old.batch_id, new.attempt",
     )
 
 
 def take_back_unrung(
     connection: Connection, stage: Stage, priority: Priority, waited: float, lease_seconds: float
-) -> int:
+) -> Sequence[Row[Any]]:
     """dispatched -> ready at one stage where the message was sent more than `waited` seconds ago.
 
     For when it is known that no message waits in the stage's queue for that priority. `lease_seconds` is the lease they
     were sent with.
     """
-    return len(
-        move(
-            connection,
-            """
+    return move(
+        connection,
+        """
             update images set state = 'ready', batch_id = null, lease_expires_at = null
             where id in (
                 select id from images
@@ -43,14 +44,14 @@ def take_back_unrung(
                 for update skip locked)
             and state = 'dispatched'
             """,
-            stage=stage,
-            priority=priority,
-            left=lease_seconds - waited,
-        )
+        columns="old.batch_id, new.attempt",
+        stage=stage,
+        priority=priority,
+        left=lease_seconds - waited,
     )
 
 
-def take_back_lost(connection: Connection, max_attempts: int) -> int:
+def take_back_lost(connection: Connection, max_attempts: int) -> Sequence[Row[Any]]:
     """running -> ready, or failed (`worker_lost`) after the last attempt, where the worker went silent."""
     lost = move(
         connection,
@@ -64,11 +65,25 @@ def take_back_lost(connection: Connection, max_attempts: int) -> int:
             select id from images where state = 'running' and lease_expires_at < now() for update skip locked)
         and state = 'running'
         """,
-        columns="new.attempt",
+        columns="old.batch_id, new.attempt",
         max=max_attempts,
     )
     record_attempts(
         connection,
         ((row.id, row.stage, row.attempt, "worker_lost", "The worker was not heard of in time.") for row in lost),
     )
-    return len(lost)
+    return lost
+
+
+def take_back_all(connection: Connection) -> int:
+    """dispatched, running -> ready, whatever their leases say, and no attempt is consumed: for a database that was
+    restored, on which nobody is at work.
+    """
+    return move_all(
+        connection,
+        """
+        update images set state = 'ready', attempt = attempt - case when state = 'running' then 1 else 0 end,
+            batch_id = null, lease_token = null, lease_expires_at = null
+        where state in ('dispatched', 'running')
+        """,
+    )

@@ -112,8 +112,8 @@ class DueUpload:
     kept: bool
 
 
-def due(connection: Connection, limit: int) -> list[DueUpload]:
-    """Some uploads to look at: moved to their job, let go of, or not taken in time."""
+def due(connection: Connection, limit: int, only_let_go: bool = False) -> list[DueUpload]:
+    """Some uploads to look at: let go of, moved to their job, or not taken in time."""
     rows = connection.execute(
         text("""
             select id, busy and expires_at > created_at as needed, busy as kept
@@ -124,9 +124,11 @@ def due(connection: Connection, limit: int) -> list[DueUpload]:
             ) as job
             where expires_at <= now()
             and (job_id is not null or expires_at <= created_at or expires_at <= now() - make_interval(secs => :late))
+            and (name = '' or not :only_let_go)
             order by expires_at limit :limit
         """),
         {
+            "only_let_go": only_let_go,
             "late": LATE_SECONDS,
             "intake": Stage.INTAKE,
             "final": [str(state) for state in FINAL],

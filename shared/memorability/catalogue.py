@@ -212,7 +212,14 @@ def _bundle_folders(above: Path) -> list[Path]:
         folders = [folder for folder in sorted(above.iterdir()) if not folder.name.startswith(".")]
     except OSError:  # a folder for bundles need not be there
         return []
-    return [folder for folder in folders if (folder / CONFIG).is_file()]
+    return [folder for folder in folders if _has_config(folder)]
+
+
+def _has_config(folder: Path) -> bool:
+    try:
+        return (folder / CONFIG).is_file()
+    except PermissionError:  # somebody's own folder is no reason for nobody to be served
+        return False
 
 
 def _label(folder: Path) -> _Label | None:

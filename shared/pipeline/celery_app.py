@@ -12,8 +12,6 @@ from shared.pipeline.stages import PLANS, QUEUES
 # A message unacknowledged for so long is delivered again. That is harmless (it claims nothing) and only a second net:
 # the database's leases are the first. Longer than any batch may run, so that it does not fire for nothing.
 VISIBILITY_SECONDS = 3 * 3600
-# A stopping worker gets this long to finish its batch before it is torn away; then its lease runs out.
-SOFT_SHUTDOWN_SECONDS = 20
 
 
 def build(broker_url: str) -> Celery:
@@ -32,8 +30,6 @@ def build(broker_url: str) -> Celery:
         task_reject_on_worker_lost=False,
         worker_prefetch_multiplier=1,
         worker_cancel_long_running_tasks_on_connection_loss=False,
-        worker_soft_shutdown_timeout=SOFT_SHUTDOWN_SECONDS,
-        worker_enable_soft_shutdown_on_idle=False,
         # A worker outlives its broker: it tries for ever to reach it again.
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,

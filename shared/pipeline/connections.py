@@ -30,10 +30,11 @@ class Connections:
         return broker(self.settings)
 
     @classmethod
-    def of(cls, settings: Settings) -> Self:
+    def of(cls, settings: Settings, process: str = "") -> Self:
+        """`process` is `WORK NAME`, and how Postgres lists its connections."""
         return cls(
             settings,
-            connect(settings.database_url.get_secret_value()),
+            connect(settings.database_url.get_secret_value(), process),
             open_objects(settings),
             build(settings.broker_url.get_secret_value()),
         )

@@ -1,9 +1,11 @@
 """Keeping a batch while its work runs, and letting go of it when the work is stuck."""
 
+import _thread
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import copy_context
 from time import monotonic
 from uuid import UUID
 
@@ -36,7 +38,7 @@ def renewed(connections: Connections, image_ids: Sequence[int], token: UUID) -> 
         held = True
         while not over.wait(settings.run_lease_seconds / 3):
             if monotonic() > deadline:
-                log.error("stuck", token=str(token), seconds=settings.max_run_seconds)
+                log.error("stuck", seconds=settings.max_run_seconds)
                 os._exit(STUCK)
             if not held:
                 continue
@@ -45,13 +47,13 @@ def renewed(connections: Connections, image_ids: Sequence[int], token: UUID) -> 
                     held = delivery.renew(connection, image_ids, token, settings.run_lease_seconds) > 0
             except SQLAlchemyError as error:
                 log.warning("lease_not_renewed", error=str(error))
-            if not held:
-                log.warning("lease_lost", token=str(token))
+            if not held and not over.is_set():
+                log.warning("lease_lost")
 
-    thread = threading.Thread(target=renew, name="lease", daemon=True)
-    thread.start()
+    # Not by threading.Thread: its start waits for the thread to say that it runs, and so for ever if memory was too
+    # short for it to come so far. Without a renewal the images are only done once more.
+    _thread.start_new_thread(copy_context().run, (renew,))
     try:
         yield getting_on
     finally:
         over.set()
-        thread.join()

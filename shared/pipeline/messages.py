@@ -22,6 +22,7 @@ def send(celery: Celery, batches: Iterable[Batch], priority: Priority) -> None:
     A message that cannot be sent loses nothing: the dispatcher notices and sends another.
     """
     for batch in batches:
+        about = {"stage": batch.stage, "batch": str(batch.id), "images": list(batch.image_ids)}
         try:
             celery.send_task(
                 PLANS[batch.stage].task,
@@ -30,8 +31,9 @@ def send(celery: Celery, batches: Iterable[Batch], priority: Priority) -> None:
                 queue=queue(batch.stage, priority),
                 ignore_result=True,
             )
+            log.debug("message_sent", **about)
         except OperationalError as error:
-            log.warning("message_not_sent", stage=batch.stage, batch=str(batch.id), error=str(error))
+            log.warning("message_not_sent", **about, error=str(error))
 
 
 def waiting_messages(broker: Redis, stage: Stage, priority: Priority) -> int:

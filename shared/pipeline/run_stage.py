@@ -15,6 +15,7 @@ import structlog
 from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
+from shared import tracing
 from shared.errors import (
     FacememError,
     InternalError,
@@ -26,6 +27,7 @@ from shared.errors import (
 from shared.jobs import delivery, erase, strays
 from shared.jobs.delivery import Batch, ClaimedImage, Verdict
 from shared.jobs.states import ImageState, JobState, Stage
+from shared.pipeline import counting, told
 from shared.pipeline.connections import Connections
 from shared.pipeline.lease import renewed
 from shared.pipeline.messages import send
@@ -100,11 +102,24 @@ def run_stage(connections: Connections, batch: Batch, work: Work, save: Save) ->
     with connections.database.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         images = delivery.claim(connection, batch, token, settings.run_lease_seconds)
     if not images:
-        log.info("nothing_to_claim", stage=batch.stage, batch=str(batch.id))
+        log.info("nothing_to_claim", stage=batch.stage, batch=str(batch.id), images=list(batch.image_ids))
         return
+    with structlog.contextvars.bound_contextvars(**told.fields(batch, images)):
+        _do(connections, batch, images, token, work, save)
+
+
+def _do(
+    connections: Connections, batch: Batch, images: list[ClaimedImage], token: UUID, work: Work, save: Save
+) -> None:
+    """Work on what was claimed, and save it portion by portion."""
+    log.info("batch_begun")
     started = monotonic()
     lost: list[int] = []
-    with structlog.contextvars.bound_contextvars(stage=batch.stage, batch=str(batch.id), job=str(images[0].job_id)):
+    job_id, ids = images[0].job_id, [image.id for image in images]
+    with (
+        tracing.span(f"{batch.stage} batch", job_id, images=ids, batch=str(batch.id)),
+        counting.in_hand(batch.stage, len(images)),
+    ):
         try:
             with renewed(connections, [image.id for image in images], token) as getting_on:
                 for outcomes in portions(_outcomes(work, images, token)):
@@ -113,11 +128,14 @@ def run_stage(connections: Connections, batch: Batch, work: Work, save: Save) ->
                     lost += fenced
                     getting_on()
             if lost:
-                _clear_lost(connections, images[0].job_id, lost, token)
+                _clear_lost(connections, job_id, lost, token)
         except _JobDeleted:
-            _take_back(connections, images[0].job_id, token)
+            _take_back(connections, job_id, token)
             return
-        log.info("batch_done", images=len(images), seconds=round(monotonic() - started, 3))
+        except OperationalError as error:
+            log.warning("batch_not_saved", error=type(error).__name__)
+            raise
+        log.info("batch_done", seconds=round(monotonic() - started, 3))
 
 
 class _JobDeleted(Exception):
@@ -213,7 +231,7 @@ def _write(connections: Connections, stage: Stage, token: UUID, outcomes: list[O
         mine = [outcome for outcome in outcomes if outcome.image.id in held]
         fenced = [image_id for image_id in ids if image_id not in held]
         if fenced:
-            log.warning("fenced", images=len(fenced))
+            log.warning("fenced", images=fenced)
         save(connection, [outcome for outcome in mine if isinstance(outcome, Saved)])
         verdicts = _verdicts(stage, mine, settings, paused=job == JobState.PAUSED)
         following = delivery.conclude(connection, token, verdicts, settings.dispatch_lease_seconds)
@@ -225,6 +243,8 @@ def _write(connections: Connections, stage: Stage, token: UUID, outcomes: list[O
                 if isinstance(outcome, Failed) and not isinstance(outcome.error, PartUnavailable)
             ),
         )
+    told.ends(verdicts)
+    counting.concluded(stage, verdicts, len(fenced))
     return following, fenced
 
 

@@ -7,7 +7,8 @@ from uuid import UUID
 
 import structlog
 
-from shared import logs
+from shared import logs, metrics, tracing
+from shared.database import schema
 from shared.jobs.delivery import Batch
 from shared.jobs.states import Priority, Stage
 from shared.pipeline.connections import Connections
@@ -28,27 +29,33 @@ def main(stage: Stage, build: Build, at_once: Callable[[Settings], int | None] =
     at_once: how many batches it has in hand, if the settings say other than the stage's plan.
     """
     parser = argparse.ArgumentParser(prog=f"python -m workers.{stage}", description=f"A worker of the {stage} stage.")
-    parser.add_argument("--name", default=stage, help="how it is called in Flower and in logs")
+    parser.add_argument("--name", help="how it is called in Flower and in logs")
     arguments = parser.parse_args()
     configured = settings()
-    logs.configure(configured)
-    connections = Connections.of(configured)
+    name = node_name(stage, arguments.name, configured.machine)
+    logs.configure(configured, arguments.name or stage)
+    tracing.configure(configured, arguments.name or stage)
+    metrics.worker_begins(stage)
+    metrics.serve(configured)
+    connections = Connections.of(configured, f"{stage} {name}")
+    schema.check(connections.database)
     work, save = build(connections)
     plan = PLANS[stage]
     watchdog = Watchdog(connections, stage)
     hands = SideBySide()
 
     @connections.celery.task(name=plan.task)
-    def ring(batch_id: str, image_ids: list[int], alone: bool = False) -> None:
+    def ring(batch_id: str, image_ids: list[int], alone: bool = False, **_newer: object) -> None:
+        # A newer version may say more in its messages; what this one knows is all that it needs.
         with watchdog.at_work(), hands.alone() if alone else hands.with_others():
             run_stage(connections, Batch(stage, UUID(batch_id), tuple(image_ids)), work, save)
 
     watchdog.start()
-    log.info("worker_ready", stage=stage, name=arguments.name)
+    log.info("worker_ready", stage=stage, name=name)
     connections.celery.worker_main(
         [
             "worker",
-            f"--hostname={arguments.name}@{socket.gethostname()}",
+            f"--hostname={name}",
             f"--queues={','.join(queue(stage, priority) for priority in Priority)}",
             "--pool=threads",
             f"--concurrency={at_once(configured) or plan.at_once}",
@@ -58,3 +65,15 @@ def main(stage: Stage, build: Build, at_once: Callable[[Settings], int | None] =
             "--events",
         ]
     )
+
+
+def node_name(stage: Stage, name: str | None, machine: str | None) -> str:
+    """How a worker is called, `what@where`: two of one name could not be told apart, nor could Celery.
+
+    A container's host name is its own, so it stands for the machine unless that has a name; then it tells those on one
+    machine apart.
+    """
+    host = socket.gethostname()
+    if machine is None:
+        return f"{name or stage}@{host}"
+    return f"{name or f'{stage}-{host}'}@{machine}"

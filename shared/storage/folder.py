@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from random import getrandbits
 from typing import BinaryIO
 
+from shared import metrics
 from shared.errors import ObjectMissing, StorageUnavailable
 from shared.storage.grants import Grant
 
@@ -52,6 +53,7 @@ class FolderObjects:
             raise ValueError(f"not an object key: {key!r}")
         return self.root.joinpath(*parts)
 
+    @metrics.storage("put")
     def put(self, key: str, content: bytes | BinaryIO) -> None:
         path = self._path(key)
         with _storage_errors(key):
@@ -63,14 +65,17 @@ class FolderObjects:
                 Path(beside).unlink(missing_ok=True)
                 raise
 
+    @metrics.storage("get")
     def get(self, key: str) -> bytes:
         with _reading(key):
             return self._path(key).read_bytes()
 
+    @metrics.storage("size")
     def size(self, key: str) -> int:
         with _reading(key):
             return self._path(key).stat().st_size
 
+    @metrics.storage("copy")
     def copy(self, source: str, target: str) -> None:
         """A second name for the same bytes where the disk can do that: objects are replaced, never changed."""
         path, existing = self._path(target), self._path(source)
@@ -121,6 +126,7 @@ class FolderObjects:
             path.parent.mkdir(parents=True, exist_ok=True)
             return os.open(beside, NEW_FILE, 0o600), beside
 
+    @metrics.storage("delete")
     def delete(self, keys: list[str]) -> None:
         for key in keys:
             with _storage_errors(key):
@@ -134,6 +140,7 @@ class FolderObjects:
                 if key.startswith(prefix) and path.is_file() and not path.name.startswith("."):
                     yield key
 
+    @metrics.storage("clear")
     def clear(self, prefix: str) -> int:
         folder, _, name = prefix.rpartition("/")
         above = self.root / folder

@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from shared import metrics
 from shared.errors import ObjectMissing, StorageUnavailable
 from shared.settings import Settings
 from shared.storage.grants import Grant
@@ -48,6 +49,18 @@ class S3Objects:
             except ClientError:
                 self._client.create_bucket(Bucket=self.bucket)
 
+    def exists(self) -> bool:
+        """Whether the bucket is there."""
+        with _storage_errors(self.bucket):
+            try:
+                self._client.head_bucket(Bucket=self.bucket)
+            except ClientError as error:
+                if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") == 404:
+                    return False
+                raise
+        return True
+
+    @metrics.storage("put")
     def put(self, key: str, content: bytes | BinaryIO) -> None:
         with _storage_errors(key):
             if isinstance(content, bytes):
@@ -55,14 +68,17 @@ class S3Objects:
             else:
                 self._client.upload_fileobj(content, self.bucket, key)
 
+    @metrics.storage("get")
     def get(self, key: str) -> bytes:
         with _storage_errors(key):
             return self._client.get_object(Bucket=self.bucket, Key=key)["Body"].read()
 
+    @metrics.storage("size")
     def size(self, key: str) -> int:
         with _storage_errors(key):
             return self._client.head_object(Bucket=self.bucket, Key=key)["ContentLength"]
 
+    @metrics.storage("copy")
     def copy(self, source: str, target: str) -> None:
         with _storage_errors(source):
             self._client.copy_object(Bucket=self.bucket, Key=target, CopySource={"Bucket": self.bucket, "Key": source})
@@ -78,6 +94,7 @@ class S3Objects:
     def admits(self, token: str, key: str, size: int, media_type: str) -> bool:
         return False  # The storage takes such objects itself.
 
+    @metrics.storage("delete")
     def delete(self, keys: list[str]) -> None:
         for start in range(0, len(keys), DELETE_AT_ONCE):
             some = [{"Key": key} for key in keys[start : start + DELETE_AT_ONCE]]
@@ -86,6 +103,7 @@ class S3Objects:
             if answer.get("Errors"):  # A request that deleted nothing is answered with 200 too.
                 raise StorageUnavailable(f"The object storage did not delete {answer['Errors'][0].get('Key')!r}.")
 
+    @metrics.storage("clear")
     def clear(self, prefix: str) -> int:
         removed = 0
         with _storage_errors(prefix):

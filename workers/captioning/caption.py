@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import structlog
 
+from shared import metrics
 from shared.captions.describer import DESCRIBER_VERSION, describe
 from shared.captions.gate import Gate
 from shared.captions.ollama import OllamaCaptioner
@@ -99,10 +100,13 @@ class Captioners:
         with self._gate.passed():
             began = monotonic()
             answer = self._ollama.caption(portrait.jpeg)
-        return Caption(answer, self._ollama.identity(since=began))
+        identity = self._ollama.identity(since=began)
+        metrics.CAPTIONS.labels("ollama").inc()
+        return Caption(answer, identity)
 
     def _described(self, portrait: Portrait) -> Caption:
         with self._describing:  # it computes: several at once would only take the cores of other processes
             crop = decode(portrait.jpeg, max_pixels=CROP_PIXELS).pixels
             words = describe(crop, to_crop(portrait.landmarks, portrait.crop_box))
+        metrics.CAPTIONS.labels("describer").inc()
         return Caption(words, DESCRIBER)

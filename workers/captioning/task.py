@@ -5,10 +5,12 @@ Where this very captioner has described the same bytes before, and the same bund
 
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from typing import cast
 from uuid import UUID
 
 import numpy as np
+import structlog
 from sqlalchemy import Connection, bindparam, update
 from sqlalchemy.orm import Session
 
@@ -34,11 +36,13 @@ def build(connections: Connections) -> tuple[Work, Save]:
     threads = ThreadPoolExecutor(MOST, thread_name_prefix="caption")
 
     def caption(face: Face, wanted: Captioner) -> Caption:
-        return captioners.caption(_portrait(connections, face), wanted)
+        with structlog.contextvars.bound_contextvars(image=face.image_id, face=face.id):
+            return captioners.caption(_portrait(connections, face), wanted)
 
     def begun(image: ClaimedImage, faces: list[Face]) -> dict[int, Future[Caption]]:
         wanted = cast(Captioner, image.captioner)
-        return {face.id: threads.submit(caption, face, wanted) for face in faces}
+        # What they log is about this batch: its fields go with it.
+        return {face.id: threads.submit(copy_context().run, caption, face, wanted) for face in faces}
 
     def work(images: list[ClaimedImage], token: UUID) -> Iterator[Outcome]:
         faces = faces_of(connections.database, [image.id for image in images])

@@ -12,6 +12,7 @@ import structlog
 from sqlalchemy import Connection, bindparam, delete, insert, update
 from sqlalchemy.orm import Session
 
+from shared import metrics
 from shared.compute import Compute, use_threads
 from shared.database.tables import Face, Image
 from shared.errors import ObjectMissing, PermanentError
@@ -39,7 +40,8 @@ def build(connections: Connections) -> tuple[Work, Save]:
     computing = Lock()  # one batch at a time, while others come from storage or go there
     use_threads(settings.threads)
     compute = Compute.of(settings)
-    finder = FaceFinder(compute, settings.detection_min_face, settings.detection_threshold)
+    with metrics.MODEL_LOAD_SECONDS.labels("finder").time():
+        finder = FaceFinder(compute, settings.detection_min_face, settings.detection_threshold)
     looked_for_with = detector(settings, compute)
     decoders = Decoders(settings.max_pixels)
 

@@ -6,8 +6,11 @@ from functools import partial
 
 import structlog
 
-from shared import logs
+from shared import logs, metrics
+from shared.database import schema
 from shared.entry import run
+from shared.jobs.keeping import unless_kept
+from shared.jobs.states import Stage
 from shared.jobs.wake import Notices
 from shared.pipeline.connections import Connections
 from shared.settings import settings
@@ -38,8 +41,11 @@ PACES_SECONDS = 60.0
 def main() -> None:
     """Do all rounds until told to stop. The seldom ones have threads of their own: storage away holds up nobody."""
     configured = settings()
-    logs.configure(configured)
-    connections = Connections.of(configured)
+    logs.configure(configured, "dispatcher")
+    metrics.dispatcher_begins(Stage)
+    metrics.serve(configured)
+    connections = Connections.of(configured, f"dispatcher {logs.process_name('dispatcher')}")
+    schema.check(connections.database)
     lost = LostMessages()
     webhooks = Webhooks(connections)
     stop = threading.Event()
@@ -47,8 +53,10 @@ def main() -> None:
         signal.signal(number, lambda *_: stop.set())
     scores_only = ScoresOnly()
     for seldom in (
-        lambda: tidy(connections),
-        lambda: scores_only.clear(connections),
+        lambda: unless_kept(connections.database, partial(tidy, connections)),
+        lambda: unless_kept(connections.database, partial(scores_only.clear, connections)),
+        lambda: unless_kept(connections.database, partial(remove_uploads, connections)),
+        lambda: remove_uploads(connections, only_let_go=True),
         lambda: erase(connections),
         lambda: expire(connections),
         lambda: fail_late(connections),
@@ -58,7 +66,6 @@ def main() -> None:
         threading.Thread(target=repeat, args=(seldom, SELDOM_SECONDS, stop), daemon=True).start()
     threading.Thread(target=repeat, args=(webhooks.forget, FORGET_SECONDS, stop), daemon=True).start()
     for one_round, pause in (
-        (remove_uploads, SELDOM_SECONDS),
         (remove_abandoned, SELDOM_SECONDS),
         (remove_strays, STRAYS_SECONDS),
         (forget_answers, FORGET_SECONDS),

@@ -7,6 +7,7 @@ from uuid import UUID
 import structlog
 from sqlalchemy import Connection, text
 
+from shared import metrics
 from shared.jobs import closing, delivery
 from shared.jobs.delivery import Batch
 from shared.jobs.states import Priority, Stage
@@ -15,6 +16,7 @@ from shared.pipeline.broker import asked
 from shared.pipeline.connections import Connections
 from shared.pipeline.messages import send
 from shared.pipeline.stages import BATCH_IMAGES, batch_size
+from workers.dispatcher import taken_back
 
 log = structlog.get_logger()
 
@@ -54,11 +56,11 @@ def sweep(connections: Connections) -> int:
     # Each by itself: one transaction for both would touch counters in another order than workers that save.
     with connections.database.begin() as connection:
         undelivered = take_back_undelivered(connection)
+    taken_back.tell(undelivered, taken_back.UNDELIVERED)
     with connections.database.begin() as connection:
         lost = take_back_lost(connection, connections.settings.max_attempts)
-    if undelivered or lost:
-        log.warning("taken_back", undelivered=undelivered, worker_lost=lost)
-    return undelivered + lost
+    taken_back.tell(lost, taken_back.WORKER_LOST)
+    return len(undelivered) + len(lost)
 
 
 def let_in(connections: Connections) -> int:
@@ -82,7 +84,9 @@ def let_in(connections: Connections) -> int:
         for job in jobs:
             batches = _admit_one(connections, job)
             send(connections.celery, batches, job.priority)
-            admitted += sum(len(batch.image_ids) for batch in batches)
+            let_in = sum(len(batch.image_ids) for batch in batches)
+            metrics.LET_IN.inc(let_in)
+            admitted += let_in
             if batches and job.room > 0:
                 still_open.append(job)
         jobs = still_open
@@ -98,6 +102,9 @@ def _admit_one(connections: Connections, job: OpenJob) -> list[Batch]:
         most = min(job.batches[stage], job.room)
         with connections.database.begin() as connection:
             batches = delivery.admit(connection, job.id, stage, most, settings.dispatch_lease_seconds)
+        for batch in batches:
+            about = {"stage": stage, "batch": str(batch.id), "images": list(batch.image_ids)}
+            log.info("let_in", job=str(job.id), **about)
         images = sum(len(batch.image_ids) for batch in batches)
         if images:
             job.room -= images

@@ -15,13 +15,14 @@ log = structlog.get_logger()
 UPLOADS_A_ROUND = 1000
 
 
-def remove_uploads(connections: Connections) -> int:
+def remove_uploads(connections: Connections, only_let_go: bool = False) -> int:
     """Remove what of some uploads is not needed any more. Returns how many there were to look at.
 
-    First the objects, then the rows: what a crash leaves undone is found again. Raises StorageUnavailable.
+    First the objects, then the rows: what a crash leaves undone is found again. With `only_let_go` those that clients
+    deleted, for which nothing waits. Raises StorageUnavailable.
     """
     with connections.database.begin() as connection:
-        due = uploads.due(connection, UPLOADS_A_ROUND)
+        due = uploads.due(connection, UPLOADS_A_ROUND, only_let_go)
     connections.objects.delete([keys.upload(upload.id) for upload in due if not upload.needed])
     with connections.database.begin() as connection:
         uploads.settled(connection, due)

@@ -2,6 +2,7 @@
 
 import structlog
 
+from shared import metrics
 from shared.jobs import deadlines
 from shared.pipeline.connections import Connections
 
@@ -18,6 +19,7 @@ def fail_late(connections: Connections) -> int:
     for job_id in late:
         with connections.database.begin() as connection:
             images = deadlines.fail_late(connection, job_id)
-        log.info("deadline_passed", job=str(job_id), images=images)
+        metrics.LATE_IMAGES.inc(images)
+        log.info("deadline_passed", job=str(job_id), count=images)
         failed += images
     return failed

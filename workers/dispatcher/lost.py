@@ -6,15 +6,13 @@ the message is gone: with a killed worker, a restarted Redis, or a send that fai
 
 from time import monotonic
 
-import structlog
 from sqlalchemy import Connection, text
 
 from shared.jobs.states import Priority, Stage
 from shared.jobs.sweep import take_back_unrung
 from shared.pipeline.connections import Connections
 from shared.pipeline.messages import waiting_messages
-
-log = structlog.get_logger()
+from workers.dispatcher import taken_back
 
 
 class LostMessages:
@@ -26,7 +24,7 @@ class LostMessages:
     def take_back(self, connections: Connections) -> int:
         """Put images back whose message is gone. Returns how many. Raises BrokerUnavailable."""
         patience = connections.settings.lost_message_seconds
-        taken_back = 0
+        count = 0
         with connections.database.connect() as connection:
             expected = _expected(connection)
         self._empty_since = {queue: since for queue, since in self._empty_since.items() if queue in expected}
@@ -36,10 +34,10 @@ class LostMessages:
             elif monotonic() - self._empty_since.setdefault((stage, priority), monotonic()) >= patience:
                 with connections.database.begin() as connection:
                     lease = connections.settings.dispatch_lease_seconds
-                    taken_back += take_back_unrung(connection, stage, priority, patience, lease)
-        if taken_back:
-            log.warning("messages_lost", images=taken_back)
-        return taken_back
+                    unrung = take_back_unrung(connection, stage, priority, patience, lease)
+                taken_back.tell(unrung, taken_back.MESSAGE_LOST)
+                count += len(unrung)
+        return count
 
 
 def _expected(connection: Connection) -> set[tuple[Stage, Priority]]:

@@ -10,6 +10,7 @@ import psycopg
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from shared import metrics
 from shared.errors import TransientError
 from shared.jobs.health import Presence
 from shared.pipeline.connections import Connections
@@ -41,6 +42,7 @@ class Vital:
         self._ended[name] = monotonic()
         if well:
             self._done[name] = monotonic()
+            metrics.ROUND_TIME.labels(name).set_to_current_time()
 
     def stuck(self) -> str | None:
         """The name of a round that has not ended for too long, if there is one."""

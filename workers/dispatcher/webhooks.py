@@ -2,12 +2,14 @@
 
 import ssl
 import threading
+from time import monotonic
 from uuid import UUID
 
 import httpx
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from shared import metrics
 from shared.pipeline.connections import Connections
 from workers.dispatcher import outbox
 from workers.dispatcher.post import Letter, post
@@ -69,7 +71,10 @@ class Webhooks:
         if claim is None:
             return False
         letter = Letter(str(claim.id), claim.url, claim.secret, claim.payload)
+        began = monotonic()
         answer = post(letter, settings.webhook_seconds, settings.fetch_private_addresses, self._trust)
+        outcome = "delivered" if answer.error is None else "failed"
+        metrics.WEBHOOK_SECONDS.labels(outcome).observe(monotonic() - began)
         with self._connections.database.begin() as connection:
             outbox.note(connection, claim, answer)
         if answer.error is not None:

@@ -7,12 +7,13 @@ from uuid import UUID
 import numpy as np
 from sqlalchemy import Connection, update
 
+from shared import metrics
 from shared.compute import Compute, use_threads
 from shared.database.faces import faces_of
 from shared.database.tables import Face
 from shared.images.decode import decode
 from shared.jobs.delivery import ClaimedImage
-from shared.memorability.catalogue import Catalogue
+from shared.memorability.catalogue import BundleFacts, Catalogue
 from shared.memorability.encoders import Encoders
 from shared.memorability.loaded import Loaded
 from shared.memorability.states import pack
@@ -30,7 +31,12 @@ def build(connections: Connections) -> tuple[Work, Save]:
     use_threads(settings.threads)
     compute = Compute.of(settings)
     catalogue = Catalogue(settings.bundle, settings.bundles_folder)
-    loaded = Loaded(catalogue, partial(Encoders, compute=compute))
+
+    def load(bundle: BundleFacts) -> Encoders:
+        with metrics.MODEL_LOAD_SECONDS.labels("encoders").time():
+            return Encoders(bundle, compute)
+
+    loaded = Loaded(catalogue, load)
     loaded.default(settings.bundle_digest)
 
     def work(images: list[ClaimedImage], token: UUID) -> list[Outcome]:

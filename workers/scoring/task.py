@@ -6,11 +6,12 @@ from uuid import UUID
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, update
 
+from shared import metrics
 from shared.compute import use_threads
 from shared.database.faces import faces_of
 from shared.database.tables import Explanation, Face
 from shared.jobs.delivery import ClaimedImage
-from shared.memorability.catalogue import Catalogue
+from shared.memorability.catalogue import BundleFacts, Catalogue
 from shared.memorability.loaded import Loaded
 from shared.memorability.scorer import FaceScore, Scorer
 from shared.memorability.states import FaceStates, unpack
@@ -23,7 +24,7 @@ def build(connections: Connections) -> tuple[Work, Save]:
     settings = connections.settings
     computing = Lock()  # one batch at a time, while others come from storage or go there
     use_threads(settings.threads)
-    loaded = Loaded(Catalogue(settings.bundle, settings.bundles_folder), Scorer)
+    loaded = Loaded(Catalogue(settings.bundle, settings.bundles_folder), load)
     loaded.default(settings.bundle_digest)
 
     def work(images: list[ClaimedImage], token: UUID) -> list[Outcome]:
@@ -38,6 +39,12 @@ def build(connections: Connections) -> tuple[Work, Save]:
         return [Done(image, {face.id: scores[face] for face in by_image[image.id]}) for image in images]
 
     return work, _save
+
+
+def load(bundle: BundleFacts) -> Scorer:
+    """The heads of a bundle, with a look at the clock."""
+    with metrics.MODEL_LOAD_SECONDS.labels("scorer").time():
+        return Scorer(bundle)
 
 
 def _save(connection: Connection, outcomes: list[Saved]) -> None:

@@ -1,0 +1,31 @@
+"""Telling which images were taken back: in logs, and in the metrics."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import structlog
+from sqlalchemy import Row
+
+from shared import metrics
+
+log = structlog.get_logger()
+
+UNDELIVERED, WORKER_LOST, MESSAGE_LOST = "undelivered", "worker_lost", "message_lost"
+# Whose lease ran out.
+_LEASES = {UNDELIVERED: "message", WORKER_LOST: "worker"}
+
+
+def tell(rows: Sequence[Row[Any]], reason: str) -> None:
+    """A line for each batch. To be called after COMMIT."""
+    alike: dict[tuple[UUID, str, UUID, int], list[int]] = defaultdict(list)
+    for row in rows:
+        alike[row.job_id, row.stage, row.batch_id, row.attempt].append(row.id)
+    for (job, stage, batch, attempt), images in alike.items():
+        if reason == MESSAGE_LOST:
+            metrics.LOST_MESSAGES.labels(stage).inc(len(images))
+        else:
+            metrics.LEASE_EXPIRIES.labels(stage, _LEASES[reason]).inc(len(images))
+        about = {"job": str(job), "stage": stage, "batch": str(batch), "attempt": attempt, "images": images}
+        log.warning("taken_back", **about, reason=reason)
