@@ -1,5 +1,6 @@
 """Reads docker-compose.yml and the Dockerfile as far as tests need it, where there is no Docker to read them."""
 
+import ast
 import re
 import shutil
 import tomllib
@@ -13,7 +14,12 @@ from typing import Any
 import yaml
 from packaging.requirements import Requirement
 
+from shared.jobs.states import Stage
+
 ROOT = Path(__file__).resolve().parents[1]
+OURS = ("migrate", "api", "dispatcher", *Stage, "flower")
+SERVERS = ("postgres", "redis", "s3", "ollama", "prometheus", "grafana")
+SHOW_METRICS = ("api", "dispatcher", *Stage)
 
 _VARIABLE = re.compile(r"\$(?:\$|\{(?P<name>\w+)(?::(?P<kind>[-?])(?P<rest>[^}]*))?\})")
 
@@ -44,6 +50,9 @@ def read_compose(environment: Mapping[str, str], path: Path = ROOT / "docker-com
 def required_variables(path: Path = ROOT / "docker-compose.yml") -> set[str]:
     """The variables that the file insists on."""
     return {found["name"] for found in _VARIABLE.finditer(path.read_text()) if found["kind"] == "?"}
+
+
+SECRETS = {name: f"secret{number}of{name.replace('_', '')}" for number, name in enumerate(sorted(required_variables()))}
 
 
 def optional_variables(path: Path = ROOT / "docker-compose.yml") -> set[str]:
@@ -95,6 +104,25 @@ class Image:
         return {
             module for module, names in _installed().items() if not names & (brought | {"facemem", "pip", "setuptools"})
         }
+
+
+def missing_modules(folder: Path) -> set[str]:
+    """Modules of ours that code in a folder imports from anywhere in it, and that are not there."""
+    ours = {"migrations", "services", "shared", "workers"}
+    imported = set()
+    for path in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                imported.add(node.module)
+    return {
+        module
+        for module in imported
+        if module.partition(".")[0] in ours
+        and not (folder / module.replace(".", "/")).is_dir()
+        and not (folder / f"{module.replace('.', '/')}.py").is_file()
+    }
 
 
 def read_images(path: Path = ROOT / "Dockerfile") -> dict[str, Image]:

@@ -1,11 +1,18 @@
 """What every test may use: real servers (tests/servers.py), the rule for what is not there, and the table of faults."""
 
+import logging
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import structlog
+from structlog.testing import LogCapture
 
-from tests.torture.repetitions import REPETITIONS, SEED
+from shared.logs import of_one_image
+from tests.torture.repetitions import SEED
+from tests.torture.summary import tell
 
 pytest_plugins = ["tests.servers"]
 
@@ -18,6 +25,26 @@ def missing(what: str) -> None:
     if ON_CI:
         pytest.fail(f"CI must have {what}")
     pytest.skip(f"needs {what}")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quiet() -> None:
+    """What runs in the process of the tests, such as an API, writes to the stdout that commands under test write to."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("warning"))
+    logging.getLogger("werkzeug").setLevel("WARNING")
+
+
+@pytest.fixture
+def lines() -> Iterator[list[dict[str, Any]]]:
+    """All lines that this process logs meanwhile, with what is bound to them."""
+    before, capture = structlog.get_config(), LogCapture()
+    structlog.configure(
+        processors=[structlog.contextvars.merge_contextvars, of_one_image, capture],
+        wrapper_class=structlog.make_filtering_bound_logger("debug"),
+    )
+    structlog.contextvars.clear_contextvars()
+    yield capture.entries  # type: ignore[misc]
+    structlog.configure(**before)
 
 
 @pytest.fixture(scope="session")
@@ -33,10 +60,4 @@ def pytest_report_header() -> str:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """The table of faults: repetitions, failures, and what that bounds."""
-    passed = terminalreporter.stats.get("passed", [])
-    rows = [value for report in passed for name, value in report.user_properties if name == REPETITIONS]
-    if rows:
-        terminalreporter.section(f"torture, seed {SEED}")
-    for fault, done in rows:
-        terminalreporter.write_line(f"{fault:68} {done:4} repetitions, 0 failures: below {min(1, 3 / done):.1%}")
+    tell(terminalreporter)

@@ -10,10 +10,13 @@ Address = tuple[str, int] | str
 
 
 class Relay:
-    """Listens on a port of loopback, the same one however often it is shut and opened."""
+    """Listens on a port of loopback, the same one however often it is shut and opened.
 
-    def __init__(self, server: Address) -> None:
-        self._server = server
+    Of several servers each caller gets the first that lets it in, as behind a load balancer.
+    """
+
+    def __init__(self, *servers: Address) -> None:
+        self._servers = servers
         self._listener: socket.socket | None = None
         self._ends: set[socket.socket] = set()
         self._changing = threading.Lock()
@@ -54,9 +57,7 @@ class Relay:
                 caller, _ = listener.accept()
             except OSError:
                 return
-            family = socket.AF_UNIX if isinstance(self._server, str) else socket.AF_INET
-            server = socket.socket(family)
-            server.connect(self._server)
+            server = self._reached()
             with self._changing:
                 if self._listener is not listener:
                     caller.close()
@@ -65,6 +66,19 @@ class Relay:
                 self._ends |= {caller, server}
             for source, target in ((caller, server), (server, caller)):
                 threading.Thread(target=self._pass, args=(source, target), daemon=True).start()
+
+    def _reached(self) -> socket.socket:
+        for number, address in enumerate(self._servers, start=1):
+            server = socket.socket(socket.AF_UNIX if isinstance(address, str) else socket.AF_INET)
+            try:
+                server.connect(address)
+            except OSError:
+                server.close()
+                if number == len(self._servers):
+                    raise
+            else:
+                return server
+        raise AssertionError("it has servers")
 
     def _pass(self, source: socket.socket, target: socket.socket) -> None:
         try:

@@ -57,6 +57,11 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgr
     server = Postgres(folder / "cluster", socket_folder(folder / "sockets"), folder / "postgres.log")
     with Supervisor() as supervisor:
         server.start(supervisor)
+        with psycopg.connect(host=str(server.sockets), user=USER, dbname="postgres", autocommit=True) as admin:
+            # A database for each test is much to write; none of it has to outlive a power cut.
+            for name in ("fsync", "full_page_writes"):
+                admin.execute(sql.SQL("ALTER SYSTEM SET {} = off").format(sql.Identifier(name)))
+            admin.execute("SELECT pg_reload_conf()")
         yield server
 
 

@@ -1,17 +1,15 @@
 """docker-compose.yml, without Docker: every service's own command runs with its own environment against real servers.
 
 Only addresses are replaced. A process of ours runs in a folder that holds what its image holds, and it cannot import a
-package that its image lacks.
+package that its image lacks. What the files say is read in `tests/unit/test_compose_files.py`.
 """
 
-import json
 import os
 import re
 import subprocess
 import sys
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
@@ -19,155 +17,19 @@ from urllib.request import urlopen
 import psycopg
 import pytest
 import redis
-import yaml
 
 from services.local.postgres import program as postgres_program
 from services.local.postgres import unprivileged
 from services.local.redis import ASK_ONCE, free_port
 from services.local.redis import program as redis_program
 from services.local.supervisor import Process, Supervisor
-from shared.jobs.states import Stage
+from shared.metrics import DATABASE_UP
 from shared.pipeline import celery_app
 from shared.pipeline.stages import QUEUES
-from tests.compose import (
-    ROOT,
-    Image,
-    Unset,
-    optional_variables,
-    plain,
-    read_compose,
-    read_images,
-    required_variables,
-)
+from tests.compose import OURS, SECRETS, SERVERS, SHOW_METRICS, Image, read_compose, read_images
+from tests.scraping import scrape, value
 
-SECRETS = {name: f"secret{number}of{name.replace('_', '')}" for number, name in enumerate(sorted(required_variables()))}
-OURS = ("migrate", "api", "dispatcher", *Stage, "flower")
-SERVERS = ("postgres", "redis", "s3", "ollama")
-ONCE = ("migrate", "ollama-model")
 START_SECONDS = 180.0  # torch and the models are read from disk
-
-
-@pytest.fixture(scope="module")
-def compose() -> dict[str, Any]:
-    return read_compose(SECRETS)
-
-
-@pytest.fixture(scope="module")
-def services(compose: dict[str, Any]) -> dict[str, Any]:
-    return compose["services"]
-
-
-@pytest.fixture(scope="module")
-def images() -> dict[str, Image]:
-    return read_images()
-
-
-# --- What the files say ------------------------------------------------------------------------------------------
-
-
-def test_nothing_is_forgotten(services: dict[str, Any]) -> None:
-    assert set(services) == {*OURS, *SERVERS, "ollama-model"}
-    assert {name for name, service in services.items() if service.get("profiles")} == {"ollama", "ollama-model"}
-
-
-@pytest.mark.parametrize("name", sorted(SECRETS))
-def test_no_secret_has_a_default(name: str) -> None:
-    with pytest.raises(Unset, match=f"{name}: Set it in .env"):
-        read_compose({**SECRETS, name: ""})
-
-
-def test_the_example_names_every_variable_and_gives_no_secret() -> None:
-    lines = (ROOT / ".env.example").read_text().splitlines()
-    example = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
-
-    assert set(example) == required_variables() | optional_variables()
-    assert {example[name] for name in required_variables()} == {""}
-
-
-def test_every_service_is_pinned_limited_restarted_and_checked(services: dict[str, Any]) -> None:
-    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
-    for name, service in services.items():
-        tag = service["image"].partition(":")[2]
-        assert tag == version if name in OURS else re.fullmatch(r"\d+(\.\d+)+", tag), name
-        assert service["deploy"]["resources"]["limits"]["memory"], name
-        assert service["restart"] == ("on-failure" if name in ONCE else "unless-stopped"), name
-        assert ("healthcheck" in service) == (name not in ONCE), name
-        assert "no-new-privileges:true" in service["security_opt"], name
-        assert service["logging"]["options"]["max-size"], name
-
-
-def test_our_processes_can_do_little_harm(services: dict[str, Any], images: dict[str, Image]) -> None:
-    for name in OURS:
-        assert services[name]["read_only"], name
-        assert services[name]["cap_drop"] == ["ALL"], name
-        assert services[name]["init"], name
-        assert images[name].user == "facemem", name
-
-
-def test_only_what_people_and_uploads_reach_is_published_and_only_on_this_machine(services: dict[str, Any]) -> None:
-    published = {name: service["ports"] for name, service in services.items() if "ports" in service}
-
-    assert published == {
-        "s3": ["127.0.0.1:8333:8333"],
-        "api": ["127.0.0.1:8400:8400"],
-        "flower": ["127.0.0.1:5555:5555"],
-    }
-
-
-def test_any_worker_can_be_scaled(services: dict[str, Any]) -> None:
-    for stage in Stage:
-        assert not {"container_name", "hostname", "ports"} & set(services[stage]), stage
-        assert all(volume.endswith(":ro") for volume in services[stage].get("volumes", [])), stage
-        assert "--name" not in services[stage]["command"], stage
-
-
-def test_the_images_are_what_compose_builds(services: dict[str, Any], images: dict[str, Image]) -> None:
-    for name in OURS:
-        assert services[name]["build"]["target"] == name
-        assert images[name].command == json.dumps(services[name]["command"]), name
-    assert set(images) == {"base", *OURS}
-
-
-def test_no_image_holds_more_than_it_needs(images: dict[str, Image]) -> None:
-    for name in ("migrate", "api", "flower", "dispatcher", "intake", "captioning"):
-        assert "torch" in images[name].modules_left_out(), name
-    for name in OURS:
-        for other in {"flask", "flower", "transformers", "facenet_pytorch"} - {
-            "api": {"flask"},
-            "flower": {"flower"},
-            "embedding": {"transformers", "facenet_pytorch"},
-            "detection": {"facenet_pytorch"},
-        }.get(name, set()):
-            assert other in images[name].modules_left_out(), (name, other)
-
-
-def test_every_package_of_an_image_is_pinned(images: dict[str, Image]) -> None:
-    pinned = {line.partition("==")[0] for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line}
-    for name in OURS:
-        assert images[name].packages() <= set(map(plain, pinned)), name
-
-
-def test_the_gpu_overlay_changes_services_that_exist(services: dict[str, Any]) -> None:
-    overlay = yaml.safe_load((ROOT / "compose.gpu.yml").read_text())["services"]
-    assert set(overlay) == {"detection", "embedding", "ollama"}
-    for name, service in overlay.items():
-        (device,) = service["deploy"]["resources"]["reservations"]["devices"]
-        assert device == {"driver": "nvidia", "count": 1, "capabilities": ["gpu"]}
-        assert service.get("environment", {}) == ({} if name == "ollama" else {"FACEMEM_DEVICE": "cuda"})
-
-
-def test_the_s3_server_knows_the_keys_that_our_processes_use(compose: dict[str, Any]) -> None:
-    (identity,) = json.loads(compose["configs"]["s3-identities"]["content"])["identities"]
-    settings = compose["services"]["detection"]["environment"]
-
-    assert identity["credentials"] == [
-        {"accessKey": settings["FACEMEM_S3_ACCESS_KEY"], "secretKey": settings["FACEMEM_S3_SECRET_KEY"]}
-    ]
-    assert "-s3.config=/etc/seaweedfs/s3.json" in compose["services"]["s3"]["command"]
-    assert compose["services"]["s3"]["configs"] == [{"source": "s3-identities", "target": "/etc/seaweedfs/s3.json"}]
-
-
-# --- What it does ------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -178,6 +40,8 @@ class Stack:
     addresses: Mapping[str, str]
     folder: Path
     supervisor: Supervisor
+    metrics: Mapping[str, int]
+    """The ports of those that show metrics. Each has a network of its own in compose, and the same port there."""
 
     def moved(self, text: str) -> str:
         """A text of the file with the addresses that things have here."""
@@ -187,6 +51,8 @@ class Stack:
         environment = self.services[name].get("environment", {})
         moved = {key: self.moved(str(value)) for key, value in environment.items()}
         here = self.folder / name
+        if name in self.metrics:
+            moved["FACEMEM_METRICS_PORT"] = str(self.metrics[name])
         return moved if name in SERVERS else {**moved, "PYTHONPATH": str(here)}
 
     def argv(self, name: str, words: list[str]) -> list[str]:
@@ -208,10 +74,11 @@ class Stack:
         return subprocess.run(argv, env=environment, capture_output=True, text=True, check=False, timeout=60)
 
 
-# Hides the packages that are installed here, but not in the image.
+# Hides the packages that are installed here, but not in the image; and our own code, but for what the image holds.
 ONLY_THE_IMAGE = """
 import sys
 from importlib.machinery import PathFinder
+sys.meta_path[:] = [each for each in sys.meta_path if not getattr(each, "__module__", "").startswith("__editable__")]
 class ImageFinder(PathFinder):
     @classmethod
     def find_spec(cls, name, path=None, target=None):
@@ -270,12 +137,8 @@ def start_redis(stack: Stack, port: int) -> None:
 
 
 @pytest.fixture(scope="module")
-def stack(
-    services: dict[str, Any],
-    images: dict[str, Image],
-    s3_endpoint: str,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Stack]:
+def stack(s3_endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    services, images = read_compose(SECRETS)["services"], read_images()
     folder = tmp_path_factory.mktemp("compose")
     postgres, broker, api, flower = (free_port("127.0.0.1") for _ in range(4))
     addresses = {
@@ -290,7 +153,8 @@ def stack(
         "/tmp/heartbeat": str(folder / "heartbeat"),
     }
     with Supervisor() as supervisor:
-        stack = Stack(services, addresses, folder, supervisor)
+        metrics = {name: free_port("127.0.0.1") for name in SHOW_METRICS}
+        stack = Stack(services, addresses, folder, supervisor, metrics)
         for name in OURS:
             lay_out(name, images[name], folder)
         start_postgres(stack, postgres)
@@ -346,11 +210,31 @@ def test_every_health_check_says_well(ready: Stack, name: str) -> None:
 @pytest.mark.parametrize("name", sorted({"postgres", "redis", *OURS} - {"migrate"}))
 def test_every_health_check_says_unwell_when_there_is_nobody(ready: Stack, name: str) -> None:
     nobody = {port: str(free_port("127.0.0.1")) for port in ("5432", "6379", "8400", "5555")}
-    gone = Stack(
-        ready.services, {**ready.addresses, **nobody, "postgres:5432": "127.0.0.1:9"}, ready.folder, ready.supervisor
-    )
+    gone = replace(ready, addresses={**ready.addresses, **nobody, "postgres:5432": "127.0.0.1:9"})
 
     assert gone.check_health(name).returncode != 0
+
+
+@pytest.mark.parametrize("name", SHOW_METRICS)
+def test_every_process_shows_its_metrics(ready: Stack, name: str) -> None:
+    shown = scrape(f"127.0.0.1:{ready.metrics[name]}")
+
+    assert value(shown, "process_resident_memory_bytes") > 1e6
+    assert value(shown, DATABASE_UP) == (name == "api")
+
+
+def test_a_backup_is_made_by_the_image_of_the_migrations(ready: Stack, tmp_path: Path) -> None:
+    key = ready.argv("api", ["python", "-m", "services.api.keys", "create", "--name", "kept"])
+    subprocess.run(key, env={**os.environ, **ready.environment("api")}, check=True, timeout=120)
+    argv = ready.argv("migrate", ["python", "-m", "services.backup", "create", str(tmp_path / "kept.tar")])
+    environment = {**os.environ, **ready.environment("migrate")}
+    subprocess.run(argv, env=environment, check=True, timeout=120)
+    assert [path.name for path in tmp_path.iterdir()] == ["kept.tar"]
+    refused = subprocess.run(
+        [*argv[:-2], "restore", argv[-1]], env=environment, check=False, capture_output=True, text=True, timeout=120
+    )
+    assert refused.returncode == 1
+    assert "restored into an empty system only" in refused.stderr
 
 
 def test_flower_asks_for_its_password(ready: Stack) -> None:

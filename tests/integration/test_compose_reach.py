@@ -11,10 +11,9 @@ import pytest
 import yaml
 
 from shared.jobs.states import Stage
-from tests.compose import ROOT, read_compose, required_variables
+from tests.compose import ROOT, SECRETS, read_compose
 
-GUARDED = ("flower", "redis", "s3", "ollama", "postgres")
-SECRETS = {name: f"value-of-{name}" for name in required_variables()}
+GUARDED = ("flower", "redis", "s3", "ollama", "postgres", "prometheus", "grafana")
 KEYS = {"FACEMEM_S3_ACCESS_KEY": SECRETS["S3_ACCESS_KEY"], "FACEMEM_S3_SECRET_KEY": SECRETS["S3_SECRET_KEY"]}
 
 
@@ -83,8 +82,23 @@ def test_only_captioning_reaches_ollama_which_knows_no_passwords(compose: dict[s
     assert members(compose, "captions") == {"ollama", "ollama-model", "captioning"}
 
 
+def test_grafana_asks_for_a_password_that_everybody_has_to_choose(compose: dict[str, Any]) -> None:
+    environment = compose["services"]["grafana"]["environment"]
+    assert environment["GF_SECURITY_ADMIN_PASSWORD"] == SECRETS["GRAFANA_PASSWORD"]
+    assert (environment["GF_AUTH_ANONYMOUS_ENABLED"], environment["GF_USERS_ALLOW_SIGN_UP"]) == ("false", "false")
+
+
+def test_metrics_are_published_nowhere_and_prometheus_only_on_this_machine(compose: dict[str, Any]) -> None:
+    """Neither asks for a password."""
+    for name, service in compose["services"].items():
+        assert not any(port.endswith(":9400") for port in published(service)), name
+    assert published(compose["services"]["prometheus"]) == ["127.0.0.1:9090:9090"]
+    assert members(compose, "monitoring") == {"prometheus", "grafana"}
+    assert compose["services"]["grafana"]["networks"] == ["monitoring"]
+
+
 def test_every_network_is_one_of_these_and_no_overlay_opens_anything(compose: dict[str, Any]) -> None:
-    assert set(compose["networks"]) == {"default", "storage", "captions"}
+    assert set(compose["networks"]) == {"default", "storage", "captions", "monitoring"}
     for service in compose["services"].values():
         assert set(service.get("networks", ["default"])) <= set(compose["networks"])
     for overlay in ROOT.glob("compose.*.yml"):

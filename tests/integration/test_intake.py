@@ -10,6 +10,8 @@ from sqlalchemy import text
 
 from shared.jobs import delivery, uploads
 from shared.jobs.accept import NewImage, NewJob, accept
+from shared.jobs.erase import Order, erase_job
+from shared.jobs.keeping import everything_kept
 from shared.jobs.retry import retry
 from shared.jobs.states import Stage
 from shared.jobs.sweep import take_back_lost
@@ -114,6 +116,18 @@ def test_an_upload_is_moved_to_its_job(connections: Connections) -> None:
     assert uploaded(connections) == []
     assert remove_uploads(connections) == 0
     assert connections.objects.get(image.original_key) == JPEG
+
+
+def test_what_a_client_let_go_of_waits_for_no_backup(connections: Connections) -> None:
+    moved, deleted = announce(connections), announce(connections)
+    for upload in (moved, deleted):
+        job = submit(connections, f"upload:{upload}")
+        take_in(connections, job)
+    with connections.database.begin() as connection:
+        erase_job(connection, job, Order("local", "open", "request", 0))
+    with everything_kept(connections.database):
+        assert remove_uploads(connections, only_let_go=True) == 1
+        assert uploaded(connections) == [keys.upload(moved)]
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ with folder.hold() as lock, Supervisor(inherited=[lock]) as supervisor:
     supervisor.await_ready("parent", lambda: "up" in (folder.logs / "parent.log").read_text(), 30)
     supervisor.keep_running()
     print(json.dumps([child.pid for child in psutil.Process().children(recursive=True)]), flush=True)
-    LocalSystem("", "", folder, supervisor.pids).wait()
+    LocalSystem("", "", "", folder, supervisor.pids).wait()
 """
 
 

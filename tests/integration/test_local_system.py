@@ -6,16 +6,17 @@ import signal
 import subprocess
 import sys
 import time
+from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import psutil
 import pytest
 
 from services.local.folder import running
 from services.local.redis import free_port
-from services.local.system import local_system
+from services.local.system import LocalSystem, local_system
 from shared.errors import FolderInUse, StartFailed
 from shared.settings import LocalSettings
 
@@ -52,7 +53,7 @@ def nothing_left() -> Callable[[], bool]:
     return lambda: not any(ours(process) for process in psutil.Process().children(recursive=True))
 
 
-def answers(url: str) -> bool:
+def answers(url: str | Request) -> bool:
     try:
         with urlopen(url, timeout=10) as response:
             return response.status == 200
@@ -60,11 +61,21 @@ def answers(url: str) -> bool:
         return False
 
 
+def assert_flower_asks(system: LocalSystem) -> None:
+    """It is let in with what the system says, and nobody else is."""
+    assert not answers(f"{system.flower_url}/workers")
+    user, password = system.flower_login.removeprefix("user ").split(", password ")
+    assert oct(system.folder.flower_password.stat().st_mode)[-3:] == "600"
+    key = b64encode(f"{user}:{password}".encode()).decode()
+    assert answers(Request(f"{system.flower_url}/workers", headers={"Authorization": f"Basic {key}"}))
+
+
 def test_it_runs_answers_and_leaves_nothing(tmp_path: Path, nothing_left: Callable[[], bool]) -> None:
     events: list[tuple[str, str]] = []
     with local_system(LocalSettings(home=tmp_path), NO_WORKERS, lambda *event: events.append(event)) as system:
         assert answers(f"{system.api_url}/readyz")
         eventually(lambda: answers(f"{system.flower_url}/healthcheck"))
+        assert_flower_asks(system)
         assert set(system.pids()) == {"postgres", "redis", "api", "dispatcher", "flower"}
         assert running(tmp_path).api_url == system.api_url
         with pytest.raises(FolderInUse, match=system.api_url):
@@ -89,12 +100,10 @@ def test_a_port_in_use_is_no_obstacle(tmp_path: Path, monkeypatch: pytest.Monkey
         other.terminate()
 
 
-def test_what_does_not_start_is_named_with_its_reason(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nothing_left: Callable[[], bool]
-) -> None:
-    monkeypatch.setenv("FACEMEM_FLOWER_HOST", "0.0.0.0")
-    with pytest.raises(StartFailed, match=r"flower ended with exit status 1(.|\n)*Set FACEMEM_FLOWER_PASSWORD"):
-        local_system(LocalSettings(home=tmp_path), NO_WORKERS).__enter__()
+def test_what_does_not_start_is_named_with_its_reason(tmp_path: Path, nothing_left: Callable[[], bool]) -> None:
+    nowhere = LocalSettings(home=tmp_path, storage_url="attic:/photos")
+    with pytest.raises(StartFailed, match=r"ended with exit status 1(.|\n)*FACEMEM_STORAGE_URL must be"):
+        local_system(nowhere, NO_WORKERS).__enter__()
 
     assert nothing_left()
 

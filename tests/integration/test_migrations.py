@@ -1,9 +1,15 @@
 """The migrations build exactly the schema of the tables."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from alembic import command
 from sqlalchemy import create_engine, text
 
+from shared.database import schema
 from shared.database.migrate import alembic_config, upgrade
 from shared.database.tables import Table
 from shared.errors import DatabaseUnavailable
@@ -50,6 +56,34 @@ def test_a_migration_gives_way_instead_of_queueing(empty_database_url: str) -> N
         connection.execute(text("lock table alembic_version in access exclusive mode"))
         with pytest.raises(DatabaseUnavailable, match="lock timeout"):
             upgrade(empty_database_url)
+
+
+def test_the_schema_of_a_later_version_is_left_alone(empty_database_url: str) -> None:
+    upgrade(empty_database_url)
+    with create_engine(empty_database_url).begin() as connection:
+        connection.execute(text("update alembic_version set version_num = '9999'"))
+    upgrade(empty_database_url)
+    schema.check(create_engine(empty_database_url))
+    with create_engine(empty_database_url).connect() as connection:
+        assert schema.found(connection) == "9999"
+
+
+@pytest.mark.parametrize("module", ["services.api", "workers.dispatcher", "workers.intake"])
+def test_no_process_starts_on_a_schema_that_is_too_old(module: str, empty_database_url: str, tmp_path: Path) -> None:
+    """It ends with what to do about it, before it serves anybody."""
+    if module != "services.api":  # there it has not even tables
+        command.upgrade(alembic_config(empty_database_url), f"{int(schema.REVISION) - 1:04}")
+    settings = {
+        "database_url": empty_database_url,
+        "broker_url": "redis://127.0.0.1:1",
+        "storage_url": "folder:/nowhere",
+    }
+    environment = {**os.environ, **{f"FACEMEM_{name.upper()}": value for name, value in settings.items()}}
+    ended = subprocess.run(
+        [sys.executable, "-m", module], env=environment, capture_output=True, text=True, check=False, timeout=240
+    )
+    assert ended.returncode == 1, ended.stderr
+    assert "python -m migrations" in ended.stderr
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,16 @@
-"""Connections to Postgres that the server has ended."""
+"""Connections to Postgres: those that the server has ended, and what they say of themselves and in errors."""
 
+from importlib.metadata import version
+from traceback import format_exception
+from uuid import uuid4
+
+import psycopg
+import pytest
 from sqlalchemy import Engine, text
+from sqlalchemy.exc import DBAPIError
 
 from shared.database.session import connect
+from shared.jobs.accept import NewImage, NewJob, accept
 
 
 def test_connections_that_the_server_has_ended_cost_nobody_an_error(database: Engine) -> None:
@@ -39,3 +47,34 @@ def test_a_connection_that_is_closed_already_costs_nobody_an_error(database: Eng
     with engine.connect() as connection:
         assert connection.execute(text("select 1")).scalar_one() == 1
     engine.dispose()
+
+
+def test_errors_do_not_repeat_what_was_sent(database: Engine) -> None:
+    """They end up in logs, and captions and names of files are among it."""
+    engine = connect(database.url.render_as_string(hide_password=False))
+    row = {"name": "ada-lovelace.jpg"}
+    with engine.connect() as connection, pytest.raises(DBAPIError) as broken:
+        connection.execute(text("select 1 / 0 where :name <> ''"), row)
+    assert "division by zero" in str(broken.value)
+    assert "ada-lovelace" not in str(broken.value)
+    with engine.connect() as connection, pytest.raises(DBAPIError) as broken:
+        connection.execute(text("insert into images (name) values (:name)"), row)
+    told = "".join(format_exception(broken.value))
+    assert "23502: null value in column" in told
+    assert "ada-lovelace" not in told, "as Postgres itself quotes the row"
+    engine.dispose()
+
+
+def test_errors_do_not_repeat_the_line_of_a_copy(database: Engine) -> None:
+    job = NewJob(id=uuid4(), captioner="template", bundle="b")
+    image = NewImage(name="a.jpg", source_url="https://example.org/a.jpg", client_metadata={"who": "ada-lovelace\0"})
+    with database.connect() as connection, pytest.raises(psycopg.Error) as broken:
+        accept(connection, job, [image])
+    told = "".join(format_exception(broken.value))
+    assert "22P05: unsupported Unicode escape sequence" in told
+    assert "ada-lovelace" not in told
+
+
+def test_connections_say_which_version_they_are_of(database: Engine) -> None:
+    with database.connect() as connection:
+        assert connection.scalar(text("show application_name")) == f"facemem {version('facemem')}"

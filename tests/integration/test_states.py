@@ -70,7 +70,7 @@ def test_a_stale_message_claims_nothing(database: Engine, new_job: NewJob) -> No
     job = new_job()
     [stale] = admitted(database, job, lease=-1)
     with database.begin() as connection:
-        assert sweep.take_back_undelivered(connection) == 3
+        assert len(sweep.take_back_undelivered(connection)) == 3
     [fresh] = admitted(database, job)
     assert claimed(database, stale)[1] == []
     assert len(claimed(database, fresh)[1]) == 3
@@ -86,7 +86,7 @@ def test_a_worker_that_lost_its_lease_cannot_write(database: Engine, new_job: Ne
     [batch] = admitted(database, job)
     zombie, [image] = claimed(database, batch, lease=-1)
     with database.begin() as connection:
-        assert sweep.take_back_lost(connection, max_attempts=3) == 1
+        assert len(sweep.take_back_lost(connection, max_attempts=3)) == 1
     [again] = admitted(database, job)
     heir, _ = claimed(database, again)
     with database.begin() as connection:
@@ -106,7 +106,7 @@ def test_a_lost_worker_costs_an_attempt_and_the_last_one_fails_the_image(databas
         for batch in batches:
             claimed(database, batch, lease=-1)
         with database.begin() as connection:
-            assert sweep.take_back_lost(connection, max_attempts=2) == 2
+            assert len(sweep.take_back_lost(connection, max_attempts=2)) == 2
     with database.begin() as connection:
         rows = connection.execute(text("select state, reason from images")).all()
         assert [tuple(row) for row in rows] == [("failed", "worker_lost")] * 2
@@ -171,8 +171,8 @@ def test_messages_that_are_gone_are_taken_back_at_their_stage_only(database: Eng
     lane = (Stage.DETECTION, Priority.BULK)
     with database.begin() as connection:
         other = (Stage.DETECTION, Priority.INTERACTIVE)
-        assert take_back_unrung(connection, *other, waited=-1, lease_seconds=60) == 0, "messages of another queue"
-        assert take_back_unrung(connection, *lane, waited=10, lease_seconds=60) == 0, "sent just now"
-        assert take_back_unrung(connection, Stage.SCORING, Priority.BULK, waited=-1, lease_seconds=60) == 0
-        assert take_back_unrung(connection, *lane, waited=-1, lease_seconds=60) == 2
+        assert len(take_back_unrung(connection, *other, waited=-1, lease_seconds=60)) == 0, "messages of another queue"
+        assert len(take_back_unrung(connection, *lane, waited=10, lease_seconds=60)) == 0, "sent just now"
+        assert len(take_back_unrung(connection, Stage.SCORING, Priority.BULK, waited=-1, lease_seconds=60)) == 0
+        assert len(take_back_unrung(connection, *lane, waited=-1, lease_seconds=60)) == 2
     assert claimed(database, batch)[1] == []

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import monotonic, sleep
+from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -25,6 +26,7 @@ from workers.dispatcher.dispatch import let_in, sweep
 from workers.dispatcher.lost import LostMessages
 
 PATIENCE = 3.0
+ONE_ANSWER: dict[str, Any] = {"reply": True, "limit": 1, "timeout": 5}  # without a limit each question takes the 5 s
 WORKER = """
 import sys, time
 from pathlib import Path
@@ -101,10 +103,10 @@ def test_a_deaf_worker_is_started_again_and_the_job_goes_on(
     workers.start()
     control = connections.celery.control
     for name in QUEUES:
-        assert control.cancel_consumer(name, reply=True, timeout=5)
+        assert control.cancel_consumer(name, **ONE_ANSWER)
     new_job(images=20)
     let_in(connections)
-    assert control.ping(timeout=5), "it answers, though it takes nothing"
+    assert control.broadcast("ping", **ONE_ANSWER), "it answers, though it takes nothing"
     assert sum(waiting_messages(connections.broker, Stage.DETECTION, priority) for priority in Priority)
     eventually(lambda: RESTARTED in workers.happened())
     assert "deaf" in (workers.folder / "one.log").read_text()
@@ -117,7 +119,7 @@ def test_a_worker_deaf_to_one_of_its_queues_is_started_again(
     workers: Workers, connections: Connections, new_job: Callable[..., UUID]
 ) -> None:
     workers.start()
-    assert connections.celery.control.cancel_consumer(queue(Stage.DETECTION, Priority.BULK), reply=True, timeout=5)
+    assert connections.celery.control.cancel_consumer(queue(Stage.DETECTION, Priority.BULK), **ONE_ANSWER)
     new_job(images=1)
     let_in(connections)
     eventually(lambda: passed(connections) == 1)

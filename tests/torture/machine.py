@@ -3,7 +3,7 @@
 import os
 import signal
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -24,13 +24,16 @@ from shared.settings import Settings
 from shared.storage.s3 import S3Objects
 from tests.ollama_server import OllamaServer
 from tests.servers import Bucket
+from tests.torture.planted import NAMED_IN
 from tests.torture.proxy import FaultProxy
 from tests.torture.stand_ins import BUILD
 
 ROOT = Path(__file__).resolve().parents[2]
 FAKE_CLOCK = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), Path("libfaketime.so.1"))
 CLOCKS_SECONDS = 3600  # that a wrong clock is fast
-START_SECONDS = 180.0  # several such machines may start at once
+START_SECONDS = 240.0  # thirteen processes, on a machine that may be busy
+
+PLANTED = "planted"
 
 # What takes minutes in operation takes seconds here.
 IMPATIENT = {
@@ -104,8 +107,14 @@ class Machine:
 
 
 @contextmanager
-def machine(home: Path, workers: int = 2, wrong_clocks: bool = False) -> Iterator[Machine]:
-    """Everything running: two dispatchers, and so many workers of each kind. Servers keep their data below `home`."""
+def machine(
+    home: Path, workers: int = 2, wrong_clocks: bool = False, planted: bool = False, **settings: str
+) -> Iterator[Machine]:
+    """Everything running: two dispatchers, and so many workers of each kind. Servers keep their data below `home`.
+
+    planted: whether processes have the fault that is named in the file `planted` below `home`.
+    settings: those that are to be other than in `IMPATIENT`.
+    """
     with ExitStack() as stack:
         servers = stack.enter_context(Supervisor())
         places = [home / name for name in ("database", "broker", "temporary", "logs")]
@@ -130,9 +139,14 @@ def machine(home: Path, workers: int = 2, wrong_clocks: bool = False) -> Iterato
             "ollama": int(ollama.url.rpartition(":")[2]),
         }
         proxies = {name: stack.enter_context(FaultProxy(target)) for name, target in targets.items()}
-        environment = _environment(proxies, broker, bucket, places[2])
+        environment = _environment(proxies, broker, bucket, places[2], settings)
         facemem = stack.enter_context(Supervisor())
-        facemem.start(*_processes(environment, places[3], workers, wrong_clocks))
+        launched = []
+        if planted:
+            environment[NAMED_IN] = str(home / PLANTED)
+            (home / PLANTED).touch()
+            launched = ["tests.torture.planted"]
+        facemem.start(*_processes(environment, places[3], workers, wrong_clocks, launched))
         api_url = f"http://127.0.0.1:{environment['FACEMEM_API_PORT']}"
         database = create_engine(url, pool_pre_ping=True)
         stack.callback(database.dispose)
@@ -154,7 +168,9 @@ def _storage_server() -> Iterator[int]:
     server.stop()
 
 
-def _environment(proxies: Mapping[str, FaultProxy], broker: Redis, bucket: Bucket, temporary: Path) -> dict[str, str]:
+def _environment(
+    proxies: Mapping[str, FaultProxy], broker: Redis, bucket: Bucket, temporary: Path, further: Mapping[str, str]
+) -> dict[str, str]:
     ports = {name: proxy.port for name, proxy in proxies.items()}
     settings = {
         **IMPATIENT,
@@ -166,6 +182,7 @@ def _environment(proxies: Mapping[str, FaultProxy], broker: Redis, bucket: Bucke
         "s3_secret_key": bucket.s3_secret_key,
         "ollama_url": f"http://127.0.0.1:{ports['ollama']}",
         "api_port": str(free_port("127.0.0.1")),
+        **further,
     }
     return {
         "PYTHONPATH": str(ROOT),
@@ -174,7 +191,9 @@ def _environment(proxies: Mapping[str, FaultProxy], broker: Redis, bucket: Bucke
     }
 
 
-def _processes(environment: Mapping[str, str], logs: Path, workers: int, wrong_clocks: bool) -> Iterator[Process]:
+def _processes(
+    environment: Mapping[str, str], logs: Path, workers: int, wrong_clocks: bool, launched: Sequence[str]
+) -> Iterator[Process]:
     clock = {
         "LD_PRELOAD": str(FAKE_CLOCK),
         "FAKETIME": f"+{CLOCKS_SECONDS}s",
@@ -182,7 +201,9 @@ def _processes(environment: Mapping[str, str], logs: Path, workers: int, wrong_c
     }
 
     def process(name: str, *arguments: str, further: Mapping[str, str] = {}) -> Process:
-        return Process(name, [sys.executable, "-m", *arguments], logs / f"{name}.log", {**environment, **further})
+        return Process(
+            name, [sys.executable, "-m", *launched, *arguments], logs / f"{name}.log", {**environment, **further}
+        )
 
     yield process("api", "services.api")
     for number in (1, 2):

@@ -1,4 +1,6 @@
-"""Faults for the model test to find: each takes one guard of the state machine out, where the code meets the database.
+"""Faults to be found: each takes one guard of the state machine out, where the code meets the database.
+
+The model finds all of them (`test_state_machine`), the checker of a running system some (`test_planted`).
 
 A statement that is sent is changed on its way; so nothing of the code has to be copied, and a fault whose guard is not
 there any more is noticed.
@@ -104,6 +106,14 @@ FAULTS = (
 )
 
 
+def faulty(fault: Fault, statement: str) -> str | None:
+    """A statement with the fault; None if it has not got the fault's guard."""
+    flat = " ".join(statement.split())
+    if fault.where not in flat or fault.guard not in flat:
+        return None
+    return flat.replace(fault.guard, fault.instead)
+
+
 @contextmanager
 def planted(database: Engine, fault: Fault) -> Iterator[None]:
     """As long as the block lasts, statements on this engine have the fault. At the end: that there was one at all."""
@@ -113,11 +123,9 @@ def planted(database: Engine, fault: Fault) -> Iterator[None]:
         connection: object, cursor: object, statement: str, parameters: Any, context: object, many: bool
     ) -> tuple[str, Any]:
         nonlocal changed
-        flat = " ".join(statement.split())
-        if fault.where not in flat or fault.guard not in flat:
-            return statement, parameters
-        changed = True
-        return flat.replace(fault.guard, fault.instead), parameters
+        with_fault = faulty(fault, statement)
+        changed |= with_fault is not None
+        return with_fault or statement, parameters
 
     event.listen(database, "before_cursor_execute", change, retval=True)
     try:

@@ -22,5 +22,5 @@ def times(full: int, usual: float = TENTH) -> int:
 
 # One for the whole run, also for processes that it starts; what fails names it.
 SEED = int(os.environ.setdefault("FACEMEM_SEED", str(time_ns() % 2**32)))
-# Under this name a test reports its fault, and how often it was done.
-REPETITIONS = "repetitions"
+# Under these names a test reports its fault: that it is to be done, how often it was done, and what it met by that.
+BEGUN, REPETITIONS, MET = "begun", "repetitions", "met"

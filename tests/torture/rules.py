@@ -169,6 +169,16 @@ def is_taken_back(was: Row, now: Row, before: Seen) -> bool:
     return was.state == "running" and now == lost
 
 
+def is_swept(was: Row, now: Row, before: Seen) -> bool:
+    """By any of the seldom rounds."""
+    return any(change(was, now, before) for change in (is_taken_back, is_unrung, is_late))
+
+
+def in_part(step: str) -> Change:
+    """What the first transactions of a step may do whose next one fails. Other steps have one, or let images in."""
+    return is_swept if step in ("sweep", "silence") else is_let_in
+
+
 def is_unrung(was: Row, now: Row, before: Seen) -> bool:
     """dispatched -> ready, because no message waits for it."""
     return was is not None and was.state == "dispatched" and now == left_alone(was, "ready")

@@ -1,7 +1,7 @@
 """A worker whose work takes some milliseconds and computes nothing, so that many repetitions take little time.
 
-All around the work is facemem's own, and so are the objects that it stores and the rows that it writes. What an image
-shall do to its worker stands behind the end of its file, where nobody else looks.
+All around the work is facemem's own, and so are the processes that decode, the objects that it stores and the rows that
+it writes. What an image shall do to its worker stands behind the end of its file, where nobody else looks.
 
 python -m tests.torture.stand_ins STAGE --name NAME
 """
@@ -19,7 +19,8 @@ from sqlalchemy import Connection, func, insert, text, update
 from shared.database.faces import faces_of
 from shared.database.tables import Explanation, Face
 from shared.entry import run
-from shared.errors import BrokenImage, ObjectMissing
+from shared.errors import BrokenImage, PermanentError
+from shared.images.decoders import Decoders
 from shared.jobs.delivery import ClaimedImage
 from shared.jobs.states import Stage
 from shared.pipeline.connections import Connections
@@ -30,6 +31,7 @@ from shared.storage import keys
 SHORTEST, LONGEST = 0.005, 0.02  # seconds for an image
 KILLS, BREAKS = b"this kills", b"this is broken"
 PHOTO_BYTES = 2000
+MOST_PIXELS = 4_000_000  # of the photographs of any test
 
 _computing = Lock()  # one image at a time, as if a processor did it
 
@@ -43,11 +45,13 @@ def _take_time() -> None:
 def detection(connections: Connections) -> tuple[Work, Save]:
     """Finds one face in every image, and stores a photo and its crop."""
     objects = connections.objects
+    decoders = Decoders(MOST_PIXELS)
 
     def looked_at(image: ClaimedImage, token: UUID) -> Outcome:
         try:
             content = objects.get(image.original_key or "")
-        except ObjectMissing as error:
+            decoders.decode(content, max_pixels=MOST_PIXELS)
+        except PermanentError as error:
             return Failed(image, error)
         _take_time()
         if content.endswith(KILLS):

@@ -58,6 +58,13 @@ KNOWN: tuple[tuple[bool, int, list[Step]], ...] = (
     (False, 0, [("deliver", 0, 1), ("silence", 1, 0), ("tick", 0, 0), ("deliver", 0, 1), ("silence", 1, 0)]),
     # A deadline passes in mid-run, what failed is tried again, and then its job is deleted.
     (False, 4, [("deliver", 0, 1), ("time_passes", 3, 0), ("sweep", 1, 0), ("operate", 4, 0), ("operate", 7, 1)]),
+    # The sweeper takes messages back, and then meets the job of a lost worker locked.
+    (
+        *(False, 1),
+        [("submit", 0, 0), ("silence", 0, 0), ("deliver", 0, 0), ("tick", 0, 0), ("begin", 0, 0), ("silence", 1, 0)],
+    ),
+    # Outputs that cannot be written, and a worker that is stopped and told so again when it writes that.
+    (True, 0, [("deliver", 0, 1), ("save_slowly", 0, 0), ("save_slowly", 0, 6), ("work", 0, 6)]),
 )
 
 
@@ -129,6 +136,7 @@ def machine(
         unavailable_delay_seconds=LONG,
     ).model_copy(update={"lost_message_seconds": 0})
     monkeypatch.setattr(stages, "SPREAD", 1)  # so that images of small jobs travel together, too
+    before = structlog.get_config()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("critical"))
     connections = Connections.of(settings)
     with connections.database.begin() as connection:
@@ -144,7 +152,7 @@ def machine(
     made.close()
     connections.database.dispose()
     connections.celery.close()
-    structlog.reset_defaults()
+    structlog.configure(**before)
 
 
 def explore(machine: Machine, seed: int, examples: int, *, shrink: bool = True) -> None:

@@ -98,7 +98,8 @@ class Worker:
     def _save(self, connection: Connection, outcomes: list[Saved]) -> None:
         if self._stop_in_save:
             self._stop_in_save = False
-            if self._stop("saving")[0] == BREAKS:
+            # Outputs that cannot be written need outputs: after they broke, it is saved once more, without any.
+            if self._stop("saving")[0] == BREAKS and outcomes:
                 self.told = dict.fromkeys(self.told, BREAKS)
                 raise ValueError("these outputs cannot be written")
         save(connection, self.batch.stage, outcomes)

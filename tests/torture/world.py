@@ -271,7 +271,7 @@ class World:
         try:
             getattr(self, name)(first, second)
         except OperationalError:
-            self.observe(Cause(f"{name}, in part", rules.is_let_in, COMPLETES))
+            self.observe(Cause(f"{name}, in part", rules.in_part(name), COMPLETES))
 
     def _look(self) -> Seen:
         seen = look(self._eyes)

@@ -19,7 +19,7 @@ import pytest
 from shared.pipeline.connections import Connections
 from tests.integration.planted import Planted, snapshot
 
-SECONDS = int(os.environ.get("FACEMEM_FUZZ_SECONDS", "75"))
+SECONDS = int(os.environ.get("FACEMEM_FUZZ_SECONDS", "40"))
 SEED = int(os.environ.get("FACEMEM_FUZZ_SEED", "4"))
 REPORT_LINES = 200
 EXPECTED = ("2xx", "3xx", "400", "401", "403", "404", "409", "413", "422", "429")

@@ -116,7 +116,7 @@ def test_a_worker_that_dies_after_copying_leaves_no_half(workers: Workers, monke
     monkeypatch.undo()
     with workers.connections.database.begin() as connection:
         connection.execute(text("update images set lease_expires_at = '-infinity' where state = 'running'"))
-        assert take_back_lost(connection, 4) == 1
+        assert len(take_back_lost(connection, 4)) == 1
     assert workers.finish(second) == [SCORED]
     assert facts(workers, second) == facts(workers, first)
     its_own(workers, second)

@@ -7,25 +7,26 @@ from random import Random
 from time import monotonic
 
 from tests.torture.faults.table import Fault
+from tests.torture.patience import AWAY, Missed
 from tests.torture.repetitions import share
-from tests.torture.torture import AWAY, Torture
+from tests.torture.torture import Torture
 
-HOUR, MINUTE = 3600.0, 60.0
+HOUR, HALF_A_MINUTE = 3600.0, 30.0
 SIDE_BY_SIDE = 2
 
 
 def fault(faults: Sequence[Fault]) -> Fault:
-    """All faults that can be mixed, two at a time, in an order by chance, for an hour in full, else for a minute."""
+    """All faults that can be mixed, two at a time, in an order by chance: for an hour in full, else half a minute."""
     mixed = [each for each in faults if not each.alone]
 
     def act(torture: Torture, rng: Random) -> None:
-        until = monotonic() + (HOUR if share() == 1 else MINUTE)
+        until = monotonic() + (HOUR if share() == 1 else HALF_A_MINUTE)
         broken: list[BaseException] = []
 
         def go_on(own: Random) -> None:
             try:
                 while monotonic() < until and not broken:
-                    with suppress(*AWAY):  # it met the other's fault, and could not be done
+                    with suppress(*AWAY, Missed):  # it met the other's fault, and could not be done
                         own.choice(mixed).act(torture, own)
             except BaseException as error:
                 broken.append(error)
