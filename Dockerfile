@@ -20,11 +20,14 @@ RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin facemem
 WORKDIR /app
 # Dependencies alone first: they change more rarely than the code, and a layer is reused until they do.
 COPY pyproject.toml constraints.txt ./
-RUN touch README.md && pip install --constraint constraints.txt .
+RUN touch README.md && pip install --constraint constraints.txt ".[tracing]"
 
 FROM base AS migrate
 COPY shared shared
 COPY migrations migrations
+# Backups are made and restored from here, too.
+COPY services/__init__.py services/
+COPY services/backup services/backup
 USER facemem
 CMD ["python", "-m", "migrations"]
 
@@ -32,11 +35,13 @@ FROM base AS api
 # What captions in other scripts are drawn with: letters of Europe and the Near East, of East Asia.
 RUN apt-get update && apt-get install --yes --no-install-recommends fonts-dejavu-core fonts-droid-fallback \
     && rm -rf /var/lib/apt/lists/*
-RUN pip install --constraint constraints.txt ".[api]"
+RUN pip install --constraint constraints.txt ".[api,samples]"
 COPY shared shared
-COPY services/__init__.py services/
+COPY services/__init__.py services/samples.py services/
 COPY services/api services/api
+COPY services/export services/export
 COPY services/insights services/insights
+COPY services/web services/web
 USER facemem
 CMD ["python", "-m", "services.api"]
 

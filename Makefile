@@ -6,6 +6,9 @@ READY := $(VENV)/ready
 PYTHON := python3
 # Two tests at a time, each with servers of its own: most of them wait for processes.
 SIDE_BY_SIDE := --numprocesses 2
+# One thread each: threads that wait for one another spin, and would take the cores from the other test.
+test torture: export OMP_NUM_THREADS := 1
+test torture: export OPENBLAS_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test torture lint audit model bench up clean

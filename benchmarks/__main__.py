@@ -27,6 +27,7 @@ ALL = (
     "scale",
     "memory",
     "fairness",
+    "page",
 )
 PACKAGES = ("torch", "openvino", "facenet-pytorch", "transformers", "celery", "redis", "ray", "sqlalchemy", "gunicorn")
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
@@ -77,18 +78,29 @@ def line(found: dict[str, Any]) -> str:
     return f"| {row.benchmark} | {row.what} | {row.against} | {told}{'. ' + row.note if row.note else ''} | {bar} |"
 
 
+def used(table: str) -> dict[str, str]:
+    """The packages that are installed; what is absent had no part in this run, and stays as earlier rows had it."""
+    named = table.partition(", with ")[2].partition(".\n")[0].split(", ")
+    before = dict(each.split(" ") for each in named if " " in each)
+    return {
+        package: before.get(package, number) if number == "absent" else number
+        for package, number in versions(PACKAGES).items()
+    }
+
+
 def with_lines(page: str, name: str, lines: list[str]) -> str:
     """The page with these lines for one benchmark. What others found stays if it was found on the same machine."""
     before, table, after = page.partition(BEGIN)[0], page.partition(BEGIN)[2].partition(END)[0], page.partition(END)[2]
     here = f"Measured on {machine()}"
     rows: dict[str, list[str]] = {each: [] for each in ALL}
-    if table.startswith(f"{here};"):
-        for old in table.splitlines():
-            if (of := old.split("|")[1].strip() if old.startswith("|") else "") in rows:
-                rows[of].append(old)
+    if not table.startswith(f"{here};"):
+        table = ""
+    for old in table.splitlines():
+        if (of := old.split("|")[1].strip() if old.startswith("|") else "") in rows:
+            rows[of].append(old)
     rows[name] = lines
     told = "\n".join(each for of in ALL for each in rows[of])
-    with_packages = ", ".join(f"{package} {number}" for package, number in versions(PACKAGES).items())
+    with_packages = ", ".join(f"{package} {number}" for package, number in used(table).items())
     where = f"{here}; last on {date.today():%Y-%m-%d}, with {with_packages}."
     return f"{before}{BEGIN}{where}\n\n{HEADING}{told}\n{END}{after}"
 

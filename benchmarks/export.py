@@ -86,7 +86,7 @@ def fill(connection: psycopg.Connection, faces: int) -> str:
         with cursor.copy(IMAGES) as copy:
             for n in range(faces):
                 copy.write_row((job, n, f"photographs/IMG_{n:07}.jpg", f"sku-{n}", "scoring", "succeeded"))
-        ids = cursor.execute("select id from images order by position").fetchall()
+        ids = cursor.execute("select id from images where job_id = %s order by position", (job,)).fetchall()
         with cursor.copy(FACES) as copy:
             where = ([10.5, 20.5, 110.5, 140.5], [0.0] * 4, [0.0] * 10, 0.99, ["small"], caption, Jsonb({"name": "d"}))
             for [image] in ids:

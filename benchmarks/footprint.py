@@ -1,6 +1,7 @@
 """What the processes of a running system have in hand, looked at again and again: memory, open files, Redis's bytes.
 
-Memory is what a process has for itself: PostgreSQL's shared buffers would be counted once for each connection.
+Memory is what a process has for itself. Of what PostgreSQL's processes share, each page would count for the one that
+has touched it first, until another one does.
 """
 
 import threading
@@ -30,6 +31,12 @@ class Footprint:
         return max(values[:third]), max(values[-third:])
 
 
+def own_bytes(process: psutil.Process) -> int:
+    """Memory that goes with the process; what is shared in its nature does not, even if nobody else has touched it."""
+    parts = process.memory_maps(grouped=False)
+    return sum(part.private_clean + part.private_dirty for part in parts if "s" not in part.perms)
+
+
 def look(pids: Mapping[str, int], into: Footprint) -> None:
     """Note what each process has, with those that it started."""
     for name, pid in pids.items():
@@ -38,7 +45,7 @@ def look(pids: Mapping[str, int], into: Footprint) -> None:
         memory, handles = 0, 0
         for each in family:
             try:
-                each_memory, each_handles = each.memory_full_info().uss, each.num_fds()
+                each_memory, each_handles = own_bytes(each), each.num_fds()
             except psutil.NoSuchProcess:  # one of the database's, which come and go
                 continue
             memory, handles = memory + each_memory, handles + each_handles

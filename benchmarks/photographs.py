@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image, ImageEnhance
 
-from services.cli.samples import ASTRONAUT, HOPPER, packaged
+from services.samples import ASTRONAUT, HOPPER, packaged
 from shared.images.decode import encode_jpeg
 
 SMALLEST, LARGEST = 0.1, 0.6  # of a portrait's height in its photograph

@@ -16,8 +16,8 @@ from time import perf_counter, sleep
 import httpx
 from PIL import ImageEnhance, ImageOps
 
-from services.cli.samples import ASTRONAUT, HOPPER, packaged
 from services.local.system import local_system
+from services.samples import ASTRONAUT, HOPPER, packaged
 from shared.settings import LocalSettings
 
 PHOTOGRAPHS = 60
