@@ -67,7 +67,12 @@ export const read = async (path, options) => (await ask(path, options)).json();
 /** Send a document, and read the answer. */
 export async function send(path, document, method = "POST", more = {}, options = {}) {
   const body = document === undefined ? undefined : JSON.stringify(document);
-  const answer = await ask(path, { ...options, method, body, headers: { ...(body && { "Content-Type": "application/json" }), ...more } });
+  const answer = await ask(path, {
+    ...options,
+    method,
+    body,
+    headers: { ...(body && { "Content-Type": "application/json" }), ...more },
+  });
   return answer.status === 204 ? null : answer.json();
 }
 
@@ -79,14 +84,22 @@ function sayOnce(message, seconds) {
   if (saying) return;
   saying = true;
   notice(message);
-  setTimeout(() => { saying = false; }, seconds * 1000);
+  setTimeout(() => {
+    saying = false;
+  }, seconds * 1000);
 }
 
 let asking = null;
 
 function askForKey(wasWrong) {
   asking ??= new Promise((done) => {
-    const field = el("input", { id: "key", type: "password", autocomplete: "off", required: true, placeholder: "fm_…" });
+    const field = el("input", {
+      id: "key",
+      type: "password",
+      autocomplete: "off",
+      required: true,
+      placeholder: "fm_…",
+    });
     const enter = (event) => {
       event.preventDefault();
       sessionStorage.setItem(KEPT_KEY, field.value.trim());
@@ -96,13 +109,29 @@ function askForKey(wasWrong) {
       done();
     };
     // A browser heeds the prevented cancel once; at the second Escape it closes the dialog all the same.
-    const again = () => { if (asking) dialog.showModal(); };
-    const dialog = el("dialog", { class: "ask", "aria-labelledby": "key-title", oncancel: (event) => event.preventDefault(), onclose: again },
-      el("form", { onsubmit: enter },
+    const again = () => {
+      if (asking) dialog.showModal();
+    };
+    const dialog = el(
+      "dialog",
+      { class: "ask", "aria-labelledby": "key-title", oncancel: (event) => event.preventDefault(), onclose: again },
+      el(
+        "form",
+        { onsubmit: enter },
         el("h2", { id: "key-title" }, "This service asks for a key"),
-        el("p", {}, wasWrong ? "The key is not known here, or not any more. " : "", "Whoever runs the service makes one: ", el("code", {}, "facemem keys create"), ". It stays in this tab and is forgotten with it."),
-        el("label", { for: "key" }, "Key"), field,
-        el("div", { class: "actions" }, button("Use this key", undefined, { type: "submit", class: "main" }))));
+        el(
+          "p",
+          {},
+          wasWrong ? "The key is not known here, or not any more. " : "",
+          "Whoever runs the service makes one: ",
+          el("code", {}, "facemem keys create"),
+          ". It stays in this tab and is forgotten with it.",
+        ),
+        el("label", { for: "key" }, "Key"),
+        field,
+        el("div", { class: "actions" }, button("Use this key", undefined, { type: "submit", class: "main" })),
+      ),
+    );
     document.body.append(dialog);
     dialog.showModal();
   });
@@ -117,9 +146,15 @@ let underWay = 0;
 /** Let an <img> show a picture of the service. */
 export function show(image, path) {
   image.dataset.path = path;
-  if (!key()) { image.src = path; return; }
+  if (!key()) {
+    image.src = path;
+    return;
+  }
   const known = pictures.get(path);
-  if (known) { image.src = known; return; }
+  if (known) {
+    image.src = known;
+    return;
+  }
   waiting.push([image, path]);
   setTimeout(next); // when the picture is where it is to be seen
 }
@@ -127,7 +162,10 @@ export function show(image, path) {
 async function next() {
   if (underWay >= AT_ONCE || waiting.length === 0) return;
   const [image, path] = waiting.pop();
-  if (!image.isConnected || image.dataset.path !== path) { next(); return; }
+  if (!image.isConnected || image.dataset.path !== path) {
+    next();
+    return;
+  }
   underWay += 1;
   try {
     const address = pictures.get(path) ?? URL.createObjectURL(await (await ask(path)).blob());
@@ -162,7 +200,13 @@ let models = null;
 
 /** The service's bundles, by digest. */
 export async function bundles() {
-  models ??= read("v1/models").then((answer) => new Map(answer.models.map((model) => [model.digest, model])), (error) => { models = null; throw error; });
+  models ??= read("v1/models").then(
+    (answer) => new Map(answer.models.map((model) => [model.digest, model])),
+    (error) => {
+      models = null;
+      throw error;
+    },
+  );
   return models;
 }
 
@@ -170,7 +214,10 @@ let tenant = null;
 
 /** Whose the caller's jobs are, and what may be done. */
 export async function me() {
-  tenant ??= read("v1/tenant").catch((error) => { tenant = null; throw error; });
+  tenant ??= read("v1/tenant").catch((error) => {
+    tenant = null;
+    throw error;
+  });
   return tenant;
 }
 
@@ -178,6 +225,12 @@ let limits = null;
 
 /** The limits of the service, by name. */
 export async function limit(name) {
-  limits ??= read("v1/limits").then((answer) => new Map(answer.limits.map((each) => [each.name, each.value])), (error) => { limits = null; throw error; });
+  limits ??= read("v1/limits").then(
+    (answer) => new Map(answer.limits.map((each) => [each.name, each.value])),
+    (error) => {
+      limits = null;
+      throw error;
+    },
+  );
   return (await limits).get(name);
 }

@@ -5,7 +5,22 @@ import { el } from "./elements.js";
 /** A face's caption, each word on the colour of what it adds. */
 export function coloured(face) {
   const most = Math.max(...face.words.map((word) => Math.abs(word.contribution)), 1e-9);
-  return el("p", { class: "coloured" }, pieces(face.caption, face.words).map(([text, word]) => (word ? el("span", { class: word.contribution < 0 ? "lowers" : "raises", style: { "--weight": Math.abs(word.contribution) / most } }, text) : text)));
+  return el(
+    "p",
+    { class: "coloured" },
+    pieces(face.caption, face.words).map(([text, word]) =>
+      word
+        ? el(
+            "span",
+            {
+              class: word.contribution < 0 ? "lowers" : "raises",
+              style: { "--weight": Math.abs(word.contribution) / most },
+            },
+            text,
+          )
+        : text,
+    ),
+  );
 }
 
 /** A caption in pieces: [text, word or null]. Places count characters as Python does: code points. */

@@ -5,7 +5,12 @@ import { tarEntries } from "./tar.js";
 import { bytes, count } from "./words.js";
 import { zipEntries } from "./zip.js";
 
-const ARCHIVES = { zip: "application/zip", tar: "application/x-tar", tgz: "application/gzip", "tar.gz": "application/gzip" };
+const ARCHIVES = {
+  zip: "application/zip",
+  tar: "application/x-tar",
+  tgz: "application/gzip",
+  "tar.gz": "application/gzip",
+};
 const PHOTOGRAPH = /\.(jpe?g|png|webp)$/i;
 // What a folder has beside photographs, without anybody having put it there; the service passes over it as well.
 const LITTER = /(^|[/\\])(\.(?!\.?([/\\]|$))|(__MACOSX|Thumbs\.db|desktop\.ini)([/\\]|$))/i;
@@ -15,11 +20,13 @@ function mediaType(head) {
   const begins = (...wanted) => wanted.every((byte, place) => head[place] === byte);
   if (begins(0xff, 0xd8, 0xff)) return "image/jpeg";
   if (begins(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a)) return "image/png";
-  if (begins(0x52, 0x49, 0x46, 0x46) && head[8] === 0x57 && head[9] === 0x45 && head[10] === 0x42 && head[11] === 0x50) return "image/webp";
+  if (begins(0x52, 0x49, 0x46, 0x46) && head[8] === 0x57 && head[9] === 0x45 && head[10] === 0x42 && head[11] === 0x50)
+    return "image/webp";
   return null;
 }
 
-const archiveType = (name) => ARCHIVES[Object.keys(ARCHIVES).find((ending) => name.toLowerCase().endsWith(`.${ending}`))] ?? null;
+const archiveType = (name) =>
+  ARCHIVES[Object.keys(ARCHIVES).find((ending) => name.toLowerCase().endsWith(`.${ending}`))] ?? null;
 
 /** Why a file will be rejected, if that can be seen; else null. `begins`: its first bytes, where they are known. */
 function wrongWith({ size, begins, link }, most) {
@@ -47,21 +54,30 @@ export async function looked(file, name) {
 }
 
 async function lookInto(chosen, most) {
-  const [images, unpacked] = [(await limit("max_images_per_job")) ?? Infinity, (await limit("max_unpacked_bytes")) ?? Infinity];
+  const [images, unpacked] = [
+    (await limit("max_images_per_job")) ?? Infinity,
+    (await limit("max_unpacked_bytes")) ?? Infinity,
+  ];
   const zip = chosen.archive === ARCHIVES.zip;
   const entries = await (zip ? zipEntries(chosen.file) : tarEntries(chosen.file, { entries: images, bytes: unpacked }));
   if (entries === undefined) return;
-  if (entries === null) { chosen.wrong = `not a whole ${zip ? "zip" : "tar"} file`; return; }
+  if (entries === null) {
+    chosen.wrong = `not a whole ${zip ? "zip" : "tar"} file`;
+    return;
+  }
   const files = entries.filter((entry) => !entry.name.endsWith("/") && !LITTER.test(entry.name));
   const judged = files.map((entry) => ({ ...entry, wrong: wrongWith(entry, most) }));
   chosen.inside = {
     files: files.length,
     rejected: judged.filter((entry) => entry.wrong),
     // The service looks at how a file begins, not at its name. In a zip that cannot be seen from here, so it is no more than likely.
-    doubtful: judged.filter((entry) => !entry.wrong && !entry.begins && !PHOTOGRAPH.test(entry.name)).map((entry) => entry.name),
+    doubtful: judged
+      .filter((entry) => !entry.wrong && !entry.begins && !PHOTOGRAPH.test(entry.name))
+      .map((entry) => entry.name),
   };
   if (entries.length > images) chosen.wrong = `more than the ${count(images)} files that an archive may have`;
-  else if (entries.reduce((sum, entry) => sum + entry.size, 0) > unpacked) chosen.wrong = `more than ${bytes(unpacked)} when it is unpacked`;
+  else if (entries.reduce((sum, entry) => sum + entry.size, 0) > unpacked)
+    chosen.wrong = `more than ${bytes(unpacked)} when it is unpacked`;
 }
 
 /** The files of a drop, with those of folders in it, as [file, path]. */
@@ -76,7 +92,8 @@ export async function dropped(transfer) {
       return;
     }
     const reader = entry.createReader();
-    for (;;) {  // it tells a hundred at a time
+    for (;;) {
+      // it tells a hundred at a time
       const some = await new Promise((done, fail) => reader.readEntries(done, fail));
       if (some.length === 0) return;
       for (const each of some) await walk(each, `${path}${entry.name}/`);
@@ -87,12 +104,19 @@ export async function dropped(transfer) {
 }
 
 /** The files of an <input>, as [file, path]. */
-export const picked = (input) => [...input.files].map((file) => [file, file.webkitRelativePath || file.name]).filter(([file]) => !LITTER.test(file.name));
+export const picked = (input) =>
+  [...input.files]
+    .map((file) => [file, file.webkitRelativePath || file.name])
+    .filter(([file]) => !LITTER.test(file.name));
 
 /** Links, a line each, with what will not be fetched: {link, wrong}. */
 export function links(text) {
-  return text.split("\n").map((line) => line.trim()).filter(Boolean).map((link) => {
-    const known = /^(https?|s3):\/\/[^\s]+$/i.test(link);
-    return { link, wrong: known ? null : "not a link: it begins with https:// or s3://" };
-  });
+  return text
+    .split("\n")
+    .map((line) => line.trim())
+    .filter(Boolean)
+    .map((link) => {
+      const known = /^(https?|s3):\/\/[^\s]+$/i.test(link);
+      return { link, wrong: known ? null : "not a link: it begins with https:// or s3://" };
+    });
 }

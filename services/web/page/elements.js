@@ -42,7 +42,10 @@ export function refill(element, ...children) {
   const like = (each) => each.getAttribute("href") ?? each.getAttribute("aria-label") ?? each.textContent;
   const was = element.contains(document.activeElement) ? like(document.activeElement) : null;
   fill(element, ...children);
-  if (was !== null) [...element.querySelectorAll("a, button, [tabindex]")].find((each) => like(each) === was)?.focus({ preventScroll: true });
+  if (was !== null)
+    [...element.querySelectorAll("a, button, [tabindex]")]
+      .find((each) => like(each) === was)
+      ?.focus({ preventScroll: true });
 }
 
 /** A button. */
@@ -53,16 +56,45 @@ export function button(label, onclick, properties = {}) {
 /** A table; cells are text or elements, those of `numbers` (their indexes) stand on the right. */
 export function table(caption, heads, rows, numbers = []) {
   const kind = (place) => (numbers.includes(place) ? "number" : undefined);
-  return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption },
-    el("table", {},
+  return el(
+    "div",
+    { class: "scroll", tabindex: "0", role: "region", "aria-label": caption },
+    el(
+      "table",
+      {},
       el("caption", {}, caption),
-      el("thead", {}, el("tr", {}, heads.map((head, place) => el("th", { scope: "col", class: kind(place) }, head)))),
-      el("tbody", {}, rows.map((row) => el("tr", {}, row.map((cell, place) => el("td", { class: kind(place) }, cell)))))));
+      el(
+        "thead",
+        {},
+        el(
+          "tr",
+          {},
+          heads.map((head, place) => el("th", { scope: "col", class: kind(place) }, head)),
+        ),
+      ),
+      el(
+        "tbody",
+        {},
+        rows.map((row) =>
+          el(
+            "tr",
+            {},
+            row.map((cell, place) => el("td", { class: kind(place) }, cell)),
+          ),
+        ),
+      ),
+    ),
+  );
 }
 
 /** Say something that is not in the way, and is read out. */
 export function notice(message, kind = "plain") {
-  const shown = el("div", { class: `notice ${kind}` }, el("span", {}, message), button("×", () => shown.remove(), { "aria-label": "Dismiss" }));
+  const shown = el(
+    "div",
+    { class: `notice ${kind}` },
+    el("span", {}, message),
+    button("×", () => shown.remove(), { "aria-label": "Dismiss" }),
+  );
   document.getElementById("notices").append(shown);
   if (kind !== "wrong") setTimeout(() => shown.remove(), 8000);
 }
@@ -70,10 +102,23 @@ export function notice(message, kind = "plain") {
 /** Ask before something is done that cannot be undone. */
 export function confirmed(question, detail, action) {
   return new Promise((answer) => {
-    const close = (said) => { dialog.close(); dialog.remove(); answer(said); };
-    const dialog = el("dialog", { class: "ask", "aria-labelledby": "ask-title", oncancel: () => close(false) },
-      el("h2", { id: "ask-title" }, question), el("p", {}, detail),
-      el("div", { class: "actions" }, button("Keep", () => close(false)), button(action, () => close(true), { class: "danger" })));
+    const close = (said) => {
+      dialog.close();
+      dialog.remove();
+      answer(said);
+    };
+    const dialog = el(
+      "dialog",
+      { class: "ask", "aria-labelledby": "ask-title", oncancel: () => close(false) },
+      el("h2", { id: "ask-title" }, question),
+      el("p", {}, detail),
+      el(
+        "div",
+        { class: "actions" },
+        button("Keep", () => close(false)),
+        button(action, () => close(true), { class: "danger" }),
+      ),
+    );
     document.body.append(dialog);
     dialog.showModal();
   });

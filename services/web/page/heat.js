@@ -22,19 +22,63 @@ export class Heat {
     show(this.image, face.links.crop);
     this.said = el("p", { class: "quiet", role: "status" });
     this.cells = this.total.map((part, region) => this.#cell(part, region));
-    this.picture = el("figure", { class: "heat" }, el("div", { class: "over" }, this.image, this.map,
-      el("div", { class: "regions", role: "group", "aria-label": "Regions of the face; arrow keys move", style: { "--columns": this.columns } }, this.cells)), this.said,
-      button("Without colours", (event) => {
-        this.map.hidden = !this.map.hidden;
-        event.target.setAttribute("aria-pressed", String(this.map.hidden));
-      }, { class: "quiet", "aria-pressed": "false" }));
-    this.words = el("p", { class: "coloured", role: "group", "aria-label": "The caption; each word can be looked at" }, this.#caption(face.caption));
-    this.tables = el("details", {}, el("summary", {}, "As a table"), table("Words and what they add to the logit", ["Word", "Adds"], why.words.map((word) => [word.text, signed(word.contribution, 4)]), [1]),
-      table("Regions and what they add to the logit", ["Row", "Column", "Adds"], this.total.map((part, region) => [...this.#where(region).map(String), signed(part, 4)]), [0, 1, 2]));
+    this.picture = el(
+      "figure",
+      { class: "heat" },
+      el(
+        "div",
+        { class: "over" },
+        this.image,
+        this.map,
+        el(
+          "div",
+          {
+            class: "regions",
+            role: "group",
+            "aria-label": "Regions of the face; arrow keys move",
+            style: { "--columns": this.columns },
+          },
+          this.cells,
+        ),
+      ),
+      this.said,
+      button(
+        "Without colours",
+        (event) => {
+          this.map.hidden = !this.map.hidden;
+          event.target.setAttribute("aria-pressed", String(this.map.hidden));
+        },
+        { class: "quiet", "aria-pressed": "false" },
+      ),
+    );
+    this.words = el(
+      "p",
+      { class: "coloured", role: "group", "aria-label": "The caption; each word can be looked at" },
+      this.#caption(face.caption),
+    );
+    this.tables = el(
+      "details",
+      {},
+      el("summary", {}, "As a table"),
+      table(
+        "Words and what they add to the logit",
+        ["Word", "Adds"],
+        why.words.map((word) => [word.text, signed(word.contribution, 4)]),
+        [1],
+      ),
+      table(
+        "Regions and what they add to the logit",
+        ["Row", "Column", "Adds"],
+        this.total.map((part, region) => [...this.#where(region).map(String), signed(part, 4)]),
+        [0, 1, 2],
+      ),
+    );
     this.rest();
   }
 
-  #where(region) { return [Math.floor(region / this.columns) + 1, (region % this.columns) + 1]; }
+  #where(region) {
+    return [Math.floor(region / this.columns) + 1, (region % this.columns) + 1];
+  }
 
   #caption(caption) {
     const most = Math.max(...this.why.words.map((word) => Math.abs(word.contribution)), 1e-9);
@@ -42,8 +86,17 @@ export class Heat {
     return pieces(caption, this.why.words).map(([text, word]) => {
       if (!word) return text;
       const number = this.why.words.indexOf(word);
-      const span = el("button", { type: "button", class: `word ${word.contribution < 0 ? "lowers" : "raises"}`, style: { "--weight": Math.abs(word.contribution) / most },
-        "aria-label": `${word.text}: ${signed(word.contribution)}`, ...this.#listeners(() => this.word(number)) }, text);
+      const span = el(
+        "button",
+        {
+          type: "button",
+          class: `word ${word.contribution < 0 ? "lowers" : "raises"}`,
+          style: { "--weight": Math.abs(word.contribution) / most },
+          "aria-label": `${word.text}: ${signed(word.contribution)}`,
+          ...this.#listeners(() => this.word(number)),
+        },
+        text,
+      );
       this.spans.set(number, span);
       return span;
     });
@@ -51,8 +104,14 @@ export class Heat {
 
   #cell(part, region) {
     const [row, column] = this.#where(region);
-    return el("button", { type: "button", class: "region", tabindex: region ? -1 : 0, "aria-label": `Row ${row}, column ${column}: ${signed(part)}`,
-      ...this.#listeners(() => this.region(region)), onkeydown: (event) => this.#move(event, region) });
+    return el("button", {
+      type: "button",
+      class: "region",
+      tabindex: region ? -1 : 0,
+      "aria-label": `Row ${row}, column ${column}: ${signed(part)}`,
+      ...this.#listeners(() => this.region(region)),
+      onkeydown: (event) => this.#move(event, region),
+    });
   }
 
   #listeners(light) {
@@ -72,7 +131,9 @@ export class Heat {
   /** The map of all words. */
   rest() {
     this.#paint(this.total, Math.max(...this.total.map(Math.abs), 1e-9));
-    this.spans?.forEach((span) => { span.classList.remove("lit", "dim"); });
+    this.spans?.forEach((span) => {
+      span.classList.remove("lit", "dim");
+    });
     fill(this.said, "Look at a word, and its regions light up; at a region, and its words do.");
   }
 

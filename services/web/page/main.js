@@ -24,7 +24,8 @@ async function go() {
   const found = PAGES.map(([pattern, page]) => [page, pattern.exec(path)]).find(([, match]) => match);
   document.querySelectorAll(".top nav a").forEach((link) => {
     const here = link.getAttribute("href") === `#${path || "/"}`;
-    if (here) link.setAttribute("aria-current", "page"); else link.removeAttribute("aria-current");
+    if (here) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
   });
   const mine = ++turn;
   if (leave?.stay?.(path)) return;
@@ -38,26 +39,57 @@ async function go() {
   const place = el("div", {});
   try {
     const left = (await page(place, ...match.slice(1))) ?? null;
-    if (mine !== turn) { left?.(); return; } // somebody has gone on meanwhile
+    if (mine !== turn) {
+      left?.();
+      return;
+    } // somebody has gone on meanwhile
     leave = left;
     fill(main, place);
   } catch (error) {
     if (mine !== turn) return;
-    fill(main, el("h1", {}, error.status === 404 ? "This set is not here" : "That did not work"), el("p", {}, error.message),
-      el("div", { class: "actions" }, button("Try again", go), el("a", { class: "button", href: "#/" }, "To your sets")));
+    fill(
+      main,
+      el("h1", {}, error.status === 404 ? "This set is not here" : "That did not work"),
+      el("p", {}, error.message),
+      el(
+        "div",
+        { class: "actions" },
+        button("Try again", go),
+        el("a", { class: "button", href: "#/" }, "To your sets"),
+      ),
+    );
   }
   document.title = `${main.querySelector("h1")?.textContent ?? "facemem"} · facemem`;
 }
 
 async function about() {
   const model = [...(await bundles().catch(() => new Map())).values()].find((each) => each.active);
-  fill(document.getElementById("about"),
-    el("p", {}, el("strong", {}, "What a score is. "), model ? aboutScores(model.card) : "", " facemem identifies nobody and matches nobody across sets."),
-    key() && button("Forget my key", forgetKey, { class: "quiet" }));
+  fill(
+    document.getElementById("about"),
+    el(
+      "p",
+      {},
+      el("strong", {}, "What a score is. "),
+      model ? aboutScores(model.card) : "",
+      " facemem identifies nobody and matches nobody across sets.",
+    ),
+    key() && button("Forget my key", forgetKey, { class: "quiet" }),
+  );
 }
 
-window.addEventListener("hashchange", () => go().then(() => document.getElementById("main").focus({ preventScroll: true })));
-document.querySelector(".skip").addEventListener("click", (event) => { event.preventDefault(); document.getElementById("main").focus(); });
+window.addEventListener("hashchange", () =>
+  go().then(() => document.getElementById("main").focus({ preventScroll: true })),
+);
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  document.getElementById("main").focus();
+});
 go();
 about().catch(() => {});
-me().then((who) => document.querySelectorAll("[data-scope]").forEach((link) => { link.hidden = !who.scopes.includes(link.dataset.scope); })).catch(() => {});
+me()
+  .then((who) =>
+    document.querySelectorAll("[data-scope]").forEach((link) => {
+      link.hidden = !who.scopes.includes(link.dataset.scope);
+    }),
+  )
+  .catch(() => {});

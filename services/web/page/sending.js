@@ -26,17 +26,27 @@ export class Sending {
     this.key = crypto.randomUUID?.() ?? String(Math.random()).slice(2) + Date.now();
   }
 
-  get bytes() { return this.files.reduce((sum, file) => sum + file.size, 0); }
+  get bytes() {
+    return this.files.reduce((sum, file) => sum + file.size, 0);
+  }
 
-  get sentBytes() { return this.files.reduce((sum, file) => sum + file.sent, 0); }
+  get sentBytes() {
+    return this.files.reduce((sum, file) => sum + file.sent, 0);
+  }
 
   /** Whether files that have arrived are known when they are chosen again: each has its digest, and none is an archive. */
-  get resumes() { return Boolean(crypto.subtle) && !this.files.some((file) => file.archive); }
+  get resumes() {
+    return Boolean(crypto.subtle) && !this.files.some((file) => file.archive);
+  }
 
-  stop() { this.stopped.abort(); }
+  stop() {
+    this.stopped.abort();
+  }
 
   /** How it asks: it waits by itself, and says so. */
-  get #impatient() { return { patient: false, signal: this.stopped.signal }; }
+  get #impatient() {
+    return { patient: false, signal: this.stopped.signal };
+  }
 
   /** Send everything. Returns the job; raises Refused, or an AbortError when stopped. */
   async done() {
@@ -50,7 +60,9 @@ export class Sending {
       ...this.files.map((file) => ({ url: file.place, name: named(file) })),
       ...this.links.map((link) => ({ url: link })),
     ];
-    return this.#again(() => send("v1/jobs", { ...this.options, images }, "POST", { "Idempotency-Key": this.key }, this.#impatient));
+    return this.#again(() =>
+      send("v1/jobs", { ...this.options, images }, "POST", { "Idempotency-Key": this.key }, this.#impatient),
+    );
   }
 
   async #sendSome(files) {
@@ -94,7 +106,10 @@ export class Sending {
   async #sendArchive(archive) {
     const said = new URLSearchParams();
     for (const [name, value] of Object.entries(this.options)) said.append(name, value);
-    const to = { url: `v1/jobs?${said}`, headers: { "Content-Type": archive.archive, "Idempotency-Key": this.key, ...headers() } };
+    const to = {
+      url: `v1/jobs?${said}`,
+      headers: { "Content-Type": archive.archive, "Idempotency-Key": this.key, ...headers() },
+    };
     const answer = await this.#again(() => this.#put(to, archive, "POST"));
     archive.state = "sent";
     return JSON.parse(answer);
@@ -108,11 +123,21 @@ export class Sending {
       for (const [name, value] of Object.entries(to.headers)) {
         if (name.toLowerCase() !== "content-length") request.setRequestHeader(name, value); // browsers set that themselves
       }
-      request.upload.onprogress = (event) => { file.sent = Math.min(event.loaded, file.size); this.told(); };
+      request.upload.onprogress = (event) => {
+        file.sent = Math.min(event.loaded, file.size);
+        this.told();
+      };
       request.onload = () => {
-        if (request.status < 300) { done(request.responseText); return; }
+        if (request.status < 300) {
+          done(request.responseText);
+          return;
+        }
         let problem = {};
-        try { problem = JSON.parse(request.responseText); } catch { /* storage answers XML */ }
+        try {
+          problem = JSON.parse(request.responseText);
+        } catch {
+          /* storage answers XML */
+        }
         fail(new Refused(problem, request.status));
       };
       request.onerror = () => fail(new Unreachable());
@@ -130,7 +155,10 @@ export class Sending {
       if (this.stopped.signal.aborted) throw new DOMException("stopped", "AbortError");
       try {
         const answer = await attempt();
-        if (this.trouble) { this.trouble = null; this.told(); }
+        if (this.trouble) {
+          this.trouble = null;
+          this.told();
+        }
         return answer;
       } catch (error) {
         if (error instanceof Refused ? !passing(error.status) : !(error instanceof Unreachable)) throw error;
@@ -160,4 +188,10 @@ async function digest(file) {
 
 /** What the service says would become of these links: its preview. Nothing is kept. */
 export const preview = async (links) =>
-  (await ask("v1/jobs?dry_run=true", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ images: links.map((url) => ({ url })) }) })).json();
+  (
+    await ask("v1/jobs?dry_run=true", {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ images: links.map((url) => ({ url })) }),
+    })
+  ).json();

@@ -22,13 +22,19 @@ export async function setAside(body, status, who, retry) {
   const sum = el("p", { class: "sum", role: "status" });
   const again = el("div", {});
   const load = async (now) => {
-    if (list.items.length < PAGE || window.scrollY < 400) { // under somebody who reads a long list nothing moves
+    if (list.items.length < PAGE || window.scrollY < 400) {
+      // under somebody who reads a long list nothing moves
       list.more = null;
       cursor = 0;
       list.set(await more());
       list.more = more;
     }
-    fill(sum, list.items.length ? "These have no score. A photograph without a face is a result; what failed says why." : "Nothing was set aside.");
+    fill(
+      sum,
+      list.items.length
+        ? "These have no score. A photograph without a face is a result; what failed says why."
+        : "Nothing was set aside.",
+    );
     refill(again, who.scopes.includes("submit") && now.state !== "cancelled" && (await retries(now, retry)));
   };
   fill(body, sum, again, list.element);
@@ -59,13 +65,34 @@ async function retries(status, retry) {
   const again = (code) => async () => {
     if (await retry([code])) location.hash = `#/jobs/${status.id}/faces`;
   };
-  return el("div", { class: "actions" }, Object.entries(byReason).map(([code, number]) => button(`Try again: ${reason(code)} (${count(number)})`, again(code))),
-    leftOut > 0 && el("span", { class: "quiet" }, `${counted(leftOut, "image")} cannot be tried again.`));
+  return el(
+    "div",
+    { class: "actions" },
+    Object.entries(byReason).map(([code, number]) =>
+      button(`Try again: ${reason(code)} (${count(number)})`, again(code)),
+    ),
+    leftOut > 0 && el("span", { class: "quiet" }, `${counted(leftOut, "image")} cannot be tried again.`),
+  );
 }
 
 function row(image) {
   const picture = el("img", { alt: "", width: 72, height: 72 });
   if (image.links.photo) setTimeout(() => show(picture, image.links.photo));
-  return el("div", { class: "aside" }, image.links.photo ? picture : el("span", { class: "nothing" }, "no picture"),
-    el("div", {}, el("p", { class: "name line" }, image.image), el("p", {}, el("strong", {}, reason(image.reason)), image.state === "failed" ? ` · at “${STAGES[image.stage]}”` : ""), el("p", { class: "quiet line" }, image.state === "failed" ? image.detail ?? "" : "")));
+  return el(
+    "div",
+    { class: "aside" },
+    image.links.photo ? picture : el("span", { class: "nothing" }, "no picture"),
+    el(
+      "div",
+      {},
+      el("p", { class: "name line" }, image.image),
+      el(
+        "p",
+        {},
+        el("strong", {}, reason(image.reason)),
+        image.state === "failed" ? ` · at “${STAGES[image.stage]}”` : "",
+      ),
+      el("p", { class: "quiet line" }, image.state === "failed" ? (image.detail ?? "") : ""),
+    ),
+  );
 }

@@ -15,11 +15,17 @@ export async function follow(job, signal, told, ended, trouble) {
       for await (const event of events(answer.body)) {
         if (event.id) last = event.id;
         if (event.name === "status") told(JSON.parse(event.data));
-        if (event.name === "end") { ended(JSON.parse(event.data).state); return; }
+        if (event.name === "end") {
+          ended(JSON.parse(event.data).state);
+          return;
+        }
       }
     } catch (error) {
       if (signal.aborted) return;
-      if (error.status === 404) { ended("deleted"); return; }
+      if (error.status === 404) {
+        ended("deleted");
+        return;
+      }
       trouble(error.message);
       await pause(wait);
       wait = Math.min(2 * wait, LONGEST_PAUSE);
@@ -36,10 +42,15 @@ async function* events(body) {
     const parts = (rest + value).split("\n\n");
     rest = parts.pop();
     for (const part of parts) {
-      const fields = Object.fromEntries(part.split("\n").filter((line) => !line.startsWith(":")).map((line) => {
-        const at = line.indexOf(": ");
-        return [line.slice(0, at), line.slice(at + 2)];
-      }));
+      const fields = Object.fromEntries(
+        part
+          .split("\n")
+          .filter((line) => !line.startsWith(":"))
+          .map((line) => {
+            const at = line.indexOf(": ");
+            return [line.slice(0, at), line.slice(at + 2)];
+          }),
+      );
       if (fields.event) yield { name: fields.event, id: fields.id, data: fields.data };
     }
   }

@@ -28,7 +28,8 @@ export async function tarEntries(file, most) {
 async function entries(tar, most) {
   const found = [];
   let total = 0;
-  for (let said = {}; ;) { // said: name and size, by a head before the one that they belong to
+  for (let said = {}; ;) {
+    // said: name and size, by a head before the one that they belong to
     const head = await tar.take(BLOCK);
     if (head.length === 0 || head.every((byte) => byte === 0)) return found;
     if (head.length < BLOCK || !sound(head)) return null;
@@ -36,20 +37,24 @@ async function entries(tar, most) {
     const length = number(head.subarray(124, 136));
     if ("xgLK".includes(kind)) {
       const more = length <= MOST_HEAD ? await tar.take(length) : [];
-      if (more.length < length || !await tar.skip(padding(length))) return null;
+      if (more.length < length || !(await tar.skip(padding(length)))) return null;
       if (kind === "x") said = { ...said, ...records(more) };
       if (kind === "L") said.name = text(more);
       continue;
     }
     const name = said.name ?? nameIn(head);
-    const entry = { name: kind === "5" ? `${name}/` : name, size: WITHOUT_CONTENT.includes(kind) ? 0 : said.size ?? length, link: !FILES.includes(kind) };
+    const entry = {
+      name: kind === "5" ? `${name}/` : name,
+      size: WITHOUT_CONTENT.includes(kind) ? 0 : (said.size ?? length),
+      link: !FILES.includes(kind),
+    };
     if (!(entry.size >= 0)) return null; // or it would go back
     found.push(entry);
     total += entry.size;
     if (found.length > most.entries || total > most.bytes) return found;
     // A copy, or each entry would keep all that was read with it.
     entry.begins = (await tar.take(Math.min(BEGINNING, entry.size))).slice();
-    if (!await tar.skip(entry.size - entry.begins.length + padding(entry.size))) return null;
+    if (!(await tar.skip(entry.size - entry.begins.length + padding(entry.size)))) return null;
     said = {};
   }
 }
@@ -59,10 +64,14 @@ const text = (bytes) => letters.decode(bytes.includes(0) ? bytes.subarray(0, byt
 const padding = (size) => (BLOCK - (size % BLOCK)) % BLOCK;
 
 /** A number of a head: octal digits, or GNU's binary for what is too large for them. */
-const number = (bytes) => (bytes[0] & 0x80 ? bytes.subarray(1).reduce((sum, byte) => sum * 256 + byte, bytes[0] & 0x7f) : parseInt(text(bytes).trim() || "0", 8));
+const number = (bytes) =>
+  bytes[0] & 0x80
+    ? bytes.subarray(1).reduce((sum, byte) => sum * 256 + byte, bytes[0] & 0x7f)
+    : parseInt(text(bytes).trim() || "0", 8);
 
 /** Whether the sum of a head is what it says; it counts itself as spaces. */
-const sound = (head) => head.reduce((sum, byte, at) => sum + (at >= 148 && at < 156 ? 0x20 : byte), 0) === number(head.subarray(148, 156));
+const sound = (head) =>
+  head.reduce((sum, byte, at) => sum + (at >= 148 && at < 156 ? 0x20 : byte), 0) === number(head.subarray(148, 156));
 
 function nameIn(head) {
   const name = text(head.subarray(0, 100));
@@ -86,7 +95,9 @@ function records(bytes) {
 
 /** A file that can be read anywhere. */
 class Plain {
-  constructor(file) { Object.assign(this, { file, at: 0, start: 0, ahead: new Uint8Array() }); }
+  constructor(file) {
+    Object.assign(this, { file, at: 0, start: 0, ahead: new Uint8Array() });
+  }
 
   /** The next bytes, fewer at the end. */
   async take(wanted) {
@@ -100,7 +111,10 @@ class Plain {
   }
 
   /** Go on behind so many bytes. False if there are fewer. */
-  async skip(bytes) { this.at += bytes; return this.at <= this.file.size; }
+  async skip(bytes) {
+    this.at += bytes;
+    return this.at <= this.file.size;
+  }
 }
 
 /** A file packed by gzip, which can be read only from its beginning. */
@@ -113,11 +127,16 @@ class Packed {
   async take(wanted) {
     const taken = new Uint8Array(wanted);
     let have = 0;
-    await this.#through(wanted, (piece) => { taken.set(piece, have); have += piece.length; });
+    await this.#through(wanted, (piece) => {
+      taken.set(piece, have);
+      have += piece.length;
+    });
     return taken.subarray(0, have);
   }
 
-  async skip(bytes) { return await this.#through(bytes, () => {}) === 0; }
+  async skip(bytes) {
+    return (await this.#through(bytes, () => {})) === 0;
+  }
 
   /** Do something with each piece of the next bytes. Returns how many were missing. */
   async #through(bytes, each) {
@@ -136,5 +155,7 @@ class Packed {
     return missing;
   }
 
-  close() { this.reader.cancel().catch(() => {}); }
+  close() {
+    this.reader.cancel().catch(() => {});
+  }
 }

@@ -17,11 +17,21 @@ export class VirtualList {
     this.observer.observe(this.element);
   }
 
-  set(items) { this.items = items; this.clear(); this.draw(); }
+  set(items) {
+    this.items = items;
+    this.clear();
+    this.draw();
+  }
 
-  clear() { this.shown.forEach((element) => element.remove()); this.shown.clear(); }
+  clear() {
+    this.shown.forEach((element) => element.remove());
+    this.shown.clear();
+  }
 
-  close() { window.removeEventListener("scroll", this.onscroll); this.observer.disconnect(); }
+  close() {
+    window.removeEventListener("scroll", this.onscroll);
+    this.observer.disconnect();
+  }
 
   draw() {
     const wide = this.element.clientWidth;
@@ -41,14 +51,28 @@ export class VirtualList {
   #keep(from, to) {
     for (const [place, element] of this.shown) {
       // Whoever is there with the keyboard is not thrown out.
-      if ((place < from || place >= to) && !element.contains(document.activeElement)) { element.remove(); this.shown.delete(place); }
+      if ((place < from || place >= to) && !element.contains(document.activeElement)) {
+        element.remove();
+        this.shown.delete(place);
+      }
     }
     const wide = 100 / this.columns;
     for (let place = from; place < to; place += 1) {
       if (this.shown.has(place)) continue;
-      const item = el("li", { "aria-setsize": this.items.length, "aria-posinset": place + 1, style: {
-        top: `${Math.floor(place / this.columns) * this.height}px`, left: `${(place % this.columns) * wide}%`, width: `${wide}%`, height: `${this.height}px`,
-      } }, this.render(this.items[place], place));
+      const item = el(
+        "li",
+        {
+          "aria-setsize": this.items.length,
+          "aria-posinset": place + 1,
+          style: {
+            top: `${Math.floor(place / this.columns) * this.height}px`,
+            left: `${(place % this.columns) * wide}%`,
+            width: `${wide}%`,
+            height: `${this.height}px`,
+          },
+        },
+        this.render(this.items[place], place),
+      );
       const after = [...this.shown.entries()].filter(([other]) => other > place).sort(([a], [b]) => a - b)[0];
       this.element.insertBefore(item, after?.[1] ?? null); // so that Tab goes the way the eye goes
       this.shown.set(place, item);
@@ -62,7 +86,10 @@ export class VirtualList {
       if (items.length) this.items.push(...items);
       else this.more = null;
     } catch {
-      setTimeout(() => { this.loading = false; this.draw(); }, 2000);
+      setTimeout(() => {
+        this.loading = false;
+        this.draw();
+      }, 2000);
       return;
     }
     this.loading = false;

@@ -1,20 +1,44 @@
 // Figures and codes in words for people.
 
 const REASONS = {
-  no_face: "No face was found", not_an_image: "Not a photograph", not_a_file: "Not a file, but a folder or a link to one", broken_image: "Damaged or cut off",
-  too_large: "Too large", decode_crashed: "Damaged so that opening it breaks down", decode_timeout: "Takes too long to open",
-  fetch_failed: "Could not be fetched just then", not_fetched: "The link gave no photograph", fetch_refused: "The link leads where the service may not go",
-  upload_missing: "Its upload has not arrived", upload_mismatch: "Another file arrived than was announced", object_missing: "Its photograph is not kept any more",
-  invalid_line: "The line cannot be read", quota_exceeded: "There is no room left for it", worker_lost: "Ended its worker again and again",
-  caption_refused: "Ollama would not describe it", caption_failed: "Ollama described it badly", captioner_unavailable: "Ollama was not there",
-  states_broken: "What was computed of it was damaged", explanation_inexact: "Its score could not be explained exactly, so it has none",
-  deadline_passed: "Not finished by the deadline", internal_error: "A fault of the service",
+  no_face: "No face was found",
+  not_an_image: "Not a photograph",
+  not_a_file: "Not a file, but a folder or a link to one",
+  broken_image: "Damaged or cut off",
+  too_large: "Too large",
+  decode_crashed: "Damaged so that opening it breaks down",
+  decode_timeout: "Takes too long to open",
+  fetch_failed: "Could not be fetched just then",
+  not_fetched: "The link gave no photograph",
+  fetch_refused: "The link leads where the service may not go",
+  upload_missing: "Its upload has not arrived",
+  upload_mismatch: "Another file arrived than was announced",
+  object_missing: "Its photograph is not kept any more",
+  invalid_line: "The line cannot be read",
+  quota_exceeded: "There is no room left for it",
+  worker_lost: "Ended its worker again and again",
+  caption_refused: "Ollama would not describe it",
+  caption_failed: "Ollama described it badly",
+  captioner_unavailable: "Ollama was not there",
+  states_broken: "What was computed of it was damaged",
+  explanation_inexact: "Its score could not be explained exactly, so it has none",
+  deadline_passed: "Not finished by the deadline",
+  internal_error: "A fault of the service",
 };
 export const FLAGS = {
-  small: "small in the photograph", blurred: "blurred", turned: "turned away or tilted", dark: "in the dark",
+  small: "small in the photograph",
+  blurred: "blurred",
+  turned: "turned away or tilted",
+  dark: "in the dark",
   not_a_photograph: "looks drawn, not photographed",
 };
-export const STAGES = { intake: "Fetch", detection: "Find faces", captioning: "Describe", embedding: "Look and read", scoring: "Score" };
+export const STAGES = {
+  intake: "Fetch",
+  detection: "Find faces",
+  captioning: "Describe",
+  embedding: "Look and read",
+  scoring: "Score",
+};
 
 export const count = (number) => number.toLocaleString("en");
 export const counted = (number, noun) => `${count(number)} ${noun}${number === 1 ? "" : "s"}`;
@@ -27,7 +51,10 @@ export const signed = (number, digits = 3) => `${number < 0 ? "−" : "+"}${Math
 export function bytes(number) {
   const units = ["bytes", "KB", "MB", "GB", "TB"];
   let unit = 0;
-  while (number >= 1000 && unit < units.length - 1) { number /= 1000; unit += 1; }
+  while (number >= 1000 && unit < units.length - 1) {
+    number /= 1000;
+    unit += 1;
+  }
   return `${unit && number < 10 ? number.toFixed(1) : Math.round(number)} ${units[unit]}`;
 }
 
@@ -46,9 +73,13 @@ export function ordinal(percentile) {
   return `${whole}${teen ? "th" : ({ 1: "st", 2: "nd", 3: "rd" }[whole % 10] ?? "th")}`;
 }
 
-export const moment = (text) => (text ? new Date(text).toLocaleString("en", { dateStyle: "medium", timeStyle: "short" }) : "");
+export const moment = (text) =>
+  text ? new Date(text).toLocaleString("en", { dateStyle: "medium", timeStyle: "short" }) : "";
 
 /** What a score is and what it is not: the first sentences of the two first limits on the bundle's card. */
 export function aboutScores(card) {
-  return (card?.limits ?? []).slice(0, 2).map((limit) => `${limit.split(". ")[0].replace(/\.$/, "")}.`).join(" ");
+  return (card?.limits ?? [])
+    .slice(0, 2)
+    .map((limit) => `${limit.split(". ")[0].replace(/\.$/, "")}.`)
+    .join(" ");
 }

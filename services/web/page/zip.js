@@ -23,7 +23,9 @@ function entries(directory) {
   const letters = new TextDecoder();
   for (let at = 0; at + 46 <= directory.byteLength && directory.getUint32(at, true) === ENTRY;) {
     const length = directory.getUint16(at + 28, true);
-    const name = letters.decode(new Uint8Array(directory.buffer, at + 46, Math.min(length, directory.byteLength - at - 46)));
+    const name = letters.decode(
+      new Uint8Array(directory.buffer, at + 46, Math.min(length, directory.byteLength - at - 46)),
+    );
     found.push({ name, size: directory.getUint32(at + 24, true) });
     at += 46 + length + directory.getUint16(at + 30, true) + directory.getUint16(at + 32, true);
   }
