@@ -53,6 +53,17 @@ COPY services/flower services/flower
 USER facemem
 CMD ["python", "-m", "services.flower"]
 
+# Looks into what runs: docker compose run --rm doctor
+FROM base AS doctor
+RUN pip install --constraint constraints.txt ".[doctor]"
+COPY shared shared
+COPY services/__init__.py services/samples.py services/
+COPY services/local services/local
+COPY services/cli/__init__.py services/cli/options.py services/cli/durations.py services/cli/terminal.py services/cli/
+COPY services/cli/doctor services/cli/doctor
+USER facemem
+CMD ["python", "-m", "services.cli.doctor"]
+
 FROM base AS dispatcher
 RUN pip install --constraint constraints.txt ".[dispatcher]"
 COPY shared shared

@@ -167,9 +167,10 @@ class StorageUnavailable(PartUnavailable):
 
 
 class BrokerUnavailable(PartUnavailable):
-    """Redis does not answer.
+    """Redis does not answer, or takes no messages.
 
-    Check FACEMEM_BROKER_URL. Nothing is lost while it is away; work goes on when it is back.
+    Check FACEMEM_BROKER_URL, and whether its memory or its disk is full. Nothing is lost while it is away; work goes
+    on when it is back.
     """
 
     code = "broker_unavailable"

@@ -5,8 +5,11 @@ of the whole system and not of one process (a `Reading`) is read from the databa
 docs/monitoring.md has the table for people; a test keeps the two the same.
 """
 
+import os
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 import structlog
@@ -55,7 +58,7 @@ class Reading:
 
 # --- What waits, and whether work goes on: from the database, by the API -----------------------------------------
 
-BROKER_UP = Reading("facemem_broker_up", "1 if Redis answered this scrape in time, else 0.")
+BROKER_UP = Reading("facemem_broker_up", "1 if Redis answered this scrape in time and takes messages, else 0.")
 DATABASE_UP = Reading("facemem_database_up", "1 if the database answered this scrape in time, else 0.")
 DATABASE_SECONDS = Reading("facemem_database_seconds", "How long the database took to answer this scrape.")
 OPEN_JOBS = Reading("facemem_open_jobs", "Jobs that run: neither ended nor paused.", ("tenant",))
@@ -100,7 +103,7 @@ BATCHES_IN_HAND = Gauge("facemem_batches_in_hand", "Batches that are worked on n
 IMAGES = Counter(
     "facemem_images",
     "What became of images in the hands of a worker: `passed` on, `succeeded`, `skipped`, `failed`, to be `retried`, "
-    "`waiting` for something, or `lost` to another worker.",
+    "`waiting` for something, or `lost` to another worker. Those that the dispatcher gives up are `failed`, too.",
     ["stage", "outcome"],
     registry=REGISTRY,
 )
@@ -157,6 +160,8 @@ WEBHOOK_SECONDS = Histogram(
     registry=REGISTRY,
 )
 
+GIVEN_UP = ("worker_lost", "deadline_passed")  # why a dispatcher fails images
+
 # --- The API, and what several kinds of processes do --------------------------------------------------------------
 
 REQUEST_SECONDS = Histogram(
@@ -176,6 +181,34 @@ STORAGE_SECONDS = Histogram(
 STORAGE_FAILURES = Counter(
     "facemem_storage_failures", "Operations that the object storage failed.", ["operation"], registry=REGISTRY
 )
+MEMORY = Gauge(
+    "facemem_memory_bytes",
+    "Memory of a process and of those that it has started, as those of a detection worker that decode.",
+    registry=REGISTRY,
+)
+
+
+def _memory() -> int:
+    """What the limit of a container holds: of children, what they have for themselves alone. The rest, libraries and
+    pixels on their way from one to the other, is in our own numbers already.
+    """
+    total = _of("self").get("VmRSS", 0)
+    for process in Path("/proc").iterdir():
+        if process.name.isdigit():
+            with suppress(OSError):  # it has ended meanwhile
+                theirs = _of(process.name)
+                total += theirs.get("RssAnon", 0) if theirs["PPid"] == os.getpid() else 0
+    return total * 1024
+
+
+def _of(process: str) -> dict[str, int]:
+    """What Linux tells of a process in numbers, memory in kilobytes."""
+    lines = Path(f"/proc/{process}/status").read_text(errors="replace").splitlines()
+    words = {name: rest.split() for name, _, rest in (line.partition(":") for line in lines)}
+    return {name: int(words[name][0]) for name in ("PPid", "VmRSS", "RssAnon") if name in words}
+
+
+MEMORY.set_function(_memory)
 
 Call = TypeVar("Call", bound=Callable[..., object])
 
@@ -186,7 +219,8 @@ def storage(operation: str) -> Callable[[Call], Call]:
     return lambda asked: seconds.time()(failures.count_exceptions(StorageUnavailable)(asked))
 
 
-# Counters begin at 0: Prometheus sees no increase in one that comes into being at 1.
+# Counters begin at 0: Prometheus sees no increase in one that comes into being at 1. Others, as those of errors, and
+# loads, which are over before the first scrape, begin at 1: the first of each is in their numbers, but in no rate.
 
 
 def worker_begins(stage: str) -> None:
@@ -201,6 +235,9 @@ def dispatcher_begins(stages: Iterable[str]) -> None:
     """The counters of a dispatcher."""
     for stage in stages:
         LOST_MESSAGES.labels(stage)
+        IMAGES.labels(stage, "failed")
+        for reason in GIVEN_UP:
+            FAILURES.labels(stage, reason, "failed")
         for lease in ("message", "worker"):
             LEASE_EXPIRIES.labels(stage, lease)
 

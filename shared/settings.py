@@ -68,7 +68,8 @@ class Settings(OllamaSettings):
     api_names: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="names, with commas between, under which a service without keys may be called"
     )
-    requests_per_minute: Positive = Field(600, description="with one key")
+    requests_per_minute: Positive = Field(600, description="with one key, photos and crops not among them")
+    pictures_per_minute: Positive = Field(6000, description="with one key: photos and crops, as a gallery shows them")
     submissions_per_minute: Positive = Field(60, description="with one key: jobs, uploads, and what is scored again")
     max_stored_bytes: Positive | None = Field(
         None, description="bytes of images that one tenant may have in storage; unset: no limit"

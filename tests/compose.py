@@ -17,7 +17,8 @@ from packaging.requirements import Requirement
 from shared.jobs.states import Stage
 
 ROOT = Path(__file__).resolve().parents[1]
-OURS = ("migrate", "api", "dispatcher", *Stage, "flower")
+OURS = ("migrate", "api", "dispatcher", *Stage, "flower", "doctor")
+ONCE = ("migrate", "doctor")  # of ours, what does one thing and ends
 SERVERS = ("postgres", "redis", "s3", "ollama", "prometheus", "grafana")
 SHOW_METRICS = ("api", "dispatcher", *Stage)
 

@@ -1,7 +1,8 @@
 """Reads services/kubernetes as `kubectl kustomize` would, where there is no kubectl, and checks it by schema.
 
-Kubernetes' own schemas are those of the package kubernetes-validate. KEDA's are in no package: `KEDA` states, in our
-own words and after KEDA's documentation, what we use of it. A field that stands in neither is an error.
+Kubernetes' own schemas are those of the package kubernetes-validate. Those of KEDA and of the Prometheus Operator are
+in no package: `CUSTOM` states, in our own words and after their documentation, what we use of them. A field that stands
+in neither is an error.
 """
 
 import re
@@ -17,7 +18,7 @@ import yaml
 from tests.compose import ROOT
 
 FOLDER = ROOT / "services" / "kubernetes"
-VERSION = "1.37"
+VERSIONS = ("1.30", "1.37")  # the oldest that docs/operations.md names, and the newest that there are schemas of
 
 Manifest = dict[str, Any]
 
@@ -47,18 +48,26 @@ def _built(folder: Path, below: list[Manifest]) -> list[Manifest]:
         made += build(place) if place.is_dir() else read(place)
     for generator in kustomization.get("secretGenerator", []):
         made.append(_secret(folder, generator))
-        if not generator.get("options", {}).get("disableNameSuffixHash"):
-            _add_hash(made, generator["name"])
     for name in kustomization.get("components", []):
         made = _built(folder / name, made)
+    for generator in kustomization.get("secretGenerator", []):
+        if not generator.get("options", {}).get("disableNameSuffixHash"):
+            _add_hash(made, generator["name"])
     for patch in kustomization.get("patches", []):
         made = list(_patched(made, patch))
     for manifest in made:
-        if "namespace" in kustomization and manifest["kind"] != "Namespace":
-            manifest["metadata"]["namespace"] = kustomization["namespace"]
-        for image in kustomization.get("images", []):
-            _move_image(manifest, image["name"], image["newName"])
+        _adorn(manifest, kustomization)
     return made
+
+
+def _adorn(manifest: Manifest, kustomization: dict[str, Any]) -> None:
+    """What a kustomization gives to all alike."""
+    for labels in kustomization.get("labels", []):
+        _label(manifest, **labels)
+    if "namespace" in kustomization and manifest["kind"] != "Namespace":
+        manifest["metadata"]["namespace"] = kustomization["namespace"]
+    for image in kustomization.get("images", []):
+        _move_image(manifest, image["name"], image["newName"])
 
 
 def read(file: Path) -> list[Manifest]:
@@ -85,6 +94,13 @@ def _add_hash(manifests: list[Manifest], name: str) -> None:
                     source["secretRef"]["name"] = hashed
 
 
+def _label(manifest: Manifest, pairs: dict[str, str], *, includeTemplates: bool = False) -> None:  # noqa: N803
+    described = pod(manifest) if includeTemplates else None
+    for labelled in (manifest, described):
+        if labelled is not None:
+            labelled.setdefault("metadata", {}).setdefault("labels", {}).update(pairs)
+
+
 def _patched(manifests: list[Manifest], patch: dict[str, Any]) -> Iterator[Manifest]:
     target = patch["target"]
     hits = 0
@@ -106,11 +122,17 @@ def _move_image(manifest: Manifest, name: str, new_name: str) -> None:
             container["image"] = f"{new_name}:{tag}"
 
 
+def of_kind(manifests: list[Manifest], kind: str) -> dict[str, Manifest]:
+    """Those of a kind, by their names."""
+    return {each["metadata"]["name"]: each for each in manifests if each["kind"] == kind}
+
+
 def pod(manifest: Manifest) -> dict[str, Any] | None:
     """The pod that a manifest describes, with its labels under `metadata`; None if it describes none."""
-    return (
-        manifest.get("spec", {}).get("template") if manifest["kind"] in ("Deployment", "StatefulSet", "Job") else None
-    )
+    spec = manifest.get("spec", {})
+    if manifest["kind"] == "CronJob":
+        spec = spec.get("jobTemplate", {}).get("spec", {})
+    return spec.get("template") if manifest["kind"] in ("Deployment", "StatefulSet", "Job", "CronJob") else None
 
 
 def containers(manifest: Manifest) -> list[dict[str, Any]]:
@@ -121,18 +143,18 @@ def containers(manifest: Manifest) -> list[dict[str, Any]]:
     return described["spec"].get("initContainers", []) + described["spec"]["containers"]
 
 
-def check(manifest: Manifest) -> None:
+def check(manifest: Manifest, version: str = VERSIONS[-1]) -> None:
     """Raises Invalid, with what is wrong and where."""
     name = f"{manifest.get('kind')} {manifest.get('metadata', {}).get('name')}"
     try:
-        if manifest.get("kind") in KEDA:
-            jsonschema.validate(manifest, KEDA[manifest["kind"]])
+        if manifest.get("kind") in CUSTOM:
+            jsonschema.validate(manifest, CUSTOM[manifest["kind"]])
         else:
-            kubernetes_validate.validate(manifest, VERSION, strict=True)
+            kubernetes_validate.validate(manifest, version, strict=True)
     except (jsonschema.ValidationError, kubernetes_validate.ValidationError) as error:
         raise Invalid(f"{name}: {error.message} at {list(error.path)}") from error
     except (kubernetes_validate.SchemaNotFoundError, kubernetes_validate.InvalidSchemaError) as error:
-        raise Invalid(f"{name}: Kubernetes {VERSION} has no such kind") from error
+        raise Invalid(f"{name}: Kubernetes {version} has no such kind") from error
 
 
 def _closed(required: dict[str, Any], optional: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -159,12 +181,13 @@ _PARAMETERS = ["host", "port", "userName", "password", "dbName", "sslmode"]
 _FROM_SECRET = _closed({"parameter": {"enum": _PARAMETERS}, "name": _NAME, "key": _TEXT})
 
 
-def _kind(kind: str, spec: dict[str, Any]) -> dict[str, Any]:
-    version = {"const": "keda.sh/v1alpha1"}
-    return _closed({"apiVersion": version, "kind": {"const": kind}, "metadata": _METADATA, "spec": spec})
+def _kind(kind: str, spec: dict[str, Any], version: str = "keda.sh/v1alpha1") -> dict[str, Any]:
+    return _closed({"apiVersion": {"const": version}, "kind": {"const": kind}, "metadata": _METADATA, "spec": spec})
 
 
-KEDA: dict[str, dict[str, Any]] = {
+_SCRAPED = "monitoring.coreos.com/v1"
+_RULE = _closed({"alert": _TEXT, "expr": _TEXT}, {"for": _TEXT, "labels": {"type": "object"}, "annotations": {}})
+CUSTOM: dict[str, dict[str, Any]] = {
     "ScaledObject": _kind(
         "ScaledObject",
         _closed(
@@ -185,5 +208,28 @@ KEDA: dict[str, dict[str, Any]] = {
     ),
     "TriggerAuthentication": _kind(
         "TriggerAuthentication", _closed({"secretTargetRef": {"type": "array", "items": _FROM_SECRET, "minItems": 1}})
+    ),
+    "PodMonitor": _kind(
+        "PodMonitor",
+        _closed(
+            {
+                "selector": _closed({"matchLabels": {"type": "object"}}),
+                "podMetricsEndpoints": {"type": "array", "items": _closed({"port": _NAME}, {"interval": _TEXT})},
+            },
+            {"jobLabel": _TEXT},
+        ),
+        _SCRAPED,
+    ),
+    "PrometheusRule": _kind(
+        "PrometheusRule",
+        _closed(
+            {
+                "groups": {
+                    "type": "array",
+                    "items": _closed({"name": _TEXT, "rules": {"type": "array", "items": _RULE}}, {"interval": _TEXT}),
+                }
+            }
+        ),
+        _SCRAPED,
     ),
 }

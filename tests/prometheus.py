@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import urlencode
@@ -42,10 +43,23 @@ class Prometheus:
 
 
 def checked(kind: str, file: Path) -> str:
-    """What Prometheus' own tool says about a file of rules or of its configuration."""
+    """What Prometheus' own tool says against a file of rules or of its configuration."""
+    return _promtool("check", kind, str(file))
+
+
+def tried(file: Path, tests: list[dict[str, Any]]) -> str:
+    """What it says against a file of rules when series are as in these tests. They are of minutes."""
+    with TemporaryDirectory() as folder:
+        written = Path(folder) / "tests.yml"
+        every = [{"interval": "1m", **test} for test in tests]
+        written.write_text(json.dumps({"rule_files": [str(file)], "evaluation_interval": "30s", "tests": every}))
+        return _promtool("test", "rules", str(written))
+
+
+def _promtool(*arguments: str) -> str:
     if shutil.which("promtool") is None:
         missing("promtool, of Debian's package prometheus")
-    found = subprocess.run(["promtool", "check", kind, file], capture_output=True, text=True, check=False)
+    found = subprocess.run(["promtool", *arguments], capture_output=True, text=True, check=False)
     return "" if found.returncode == 0 else found.stdout + found.stderr
 
 

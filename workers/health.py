@@ -38,9 +38,12 @@ def main() -> None:
 
 def heartbeat_problem(file: Path | None) -> str | None:
     """What is wrong with the heartbeat, or None. One that has never beaten starts, or has ended and said so."""
-    if file is None or not file.exists():
+    if file is None:
         return None
-    silent = time.time() - file.stat().st_mtime
+    try:
+        silent = time.time() - file.stat().st_mtime
+    except FileNotFoundError:
+        return None
     return f"the process has not been heard of for {silent:.0f} s" if silent > SILENT_SECONDS else None
 
 

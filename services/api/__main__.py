@@ -4,10 +4,10 @@ import structlog
 from granian import Granian
 from granian.constants import Interfaces
 
-from services.api.authentication import keys_required, listens_here_only
 from shared import logs
 from shared.database import schema
 from shared.database.session import connect
+from shared.doors import is_loopback, keys_required
 from shared.entry import run
 from shared.settings import settings
 
@@ -24,7 +24,7 @@ def main() -> None:
     database = connect(configured.database_url.get_secret_value())
     schema.check(database)
     database.dispose()
-    if not keys_required(configured) and not listens_here_only(configured):
+    if not keys_required(configured) and not is_loopback(configured.api_host):
         log.warning("open_to_the_network", keys=configured.keys, host=configured.api_host)
     Granian(
         "services.api.factory:from_environment",

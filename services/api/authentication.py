@@ -1,6 +1,5 @@
 """Who a request is from, and whether it may do that: looked at before anything else of it is read."""
 
-import ipaddress
 from http import HTTPStatus
 
 from flask import Flask, Request, g, request
@@ -11,7 +10,7 @@ from services.api.keys import stored
 from services.api.parts import parts
 from services.api.problems import RequestError
 from services.api.scopes import Scope
-from shared.settings import Settings
+from shared.doors import keys_required
 
 # Answered to anybody: whether it lives, what it is, and what a signed link of its own leads to.
 PUBLIC = frozenset(
@@ -63,21 +62,6 @@ class ScopeMissing(RequestError):
         self.headers = {
             "WWW-Authenticate": f'Bearer realm="facemem", error="insufficient_scope", scope="{scope}"',
         }
-
-
-def keys_required(settings: Settings) -> bool:
-    """Whether a request without a key is refused: unless a setting says so, where others than this machine may ask."""
-    if settings.keys == "auto":
-        return not listens_here_only(settings)
-    return settings.keys == "required"
-
-
-def listens_here_only(settings: Settings) -> bool:
-    """Whether nobody but this machine can reach the API."""
-    try:
-        return ipaddress.ip_address(settings.api_host).is_loopback
-    except ValueError:
-        return settings.api_host == "localhost"
 
 
 def is_public(rule: str) -> bool:

@@ -13,7 +13,7 @@ from services.api.caller import caller
 from services.api.parts import parts
 from services.api.problems import NotFound, Problem, RequestError
 from services.api.schemas import JobPath, JobStatus
-from services.api.schemas.status import Retry, RetryOptions, RetryQuery
+from services.api.schemas.status import FailureCount, Failures, Retry, RetryOptions, RetryQuery
 from services.api.status import job_status
 from shared.jobs import audit, closing, pausing
 from shared.jobs import retry as retrying
@@ -85,6 +85,19 @@ def retry(path: JobPath, query: RetryQuery, body: RetryOptions) -> dict[str, Any
             quotas.settle(connection, who.tenant)
             audit.record(connection, who.tenant, who.actor, "job.retried", job.id, images=found.images)
     return Retry(images=found.images, by_reason=found.by_reason, left_out=found.left_out).model_dump(mode="json")
+
+
+@api.get("/jobs/<uuid:job_id>/failures", summary="See why images failed", responses={200: Failures, 404: Problem})
+def failures(path: JobPath) -> dict[str, Any]:
+    """How many images failed for each reason, and how many of them can be tried again: none of a cancelled job."""
+    with parts().session() as session:
+        job = owned.job(session, path.job_id)
+        found = retrying.failures(session.connection(), job.id)
+        cancelled = job.state == JobState.CANCELLED
+    reasons = [
+        FailureCount(reason=each.reason, images=each.images, retriable=0 if cancelled else each.again) for each in found
+    ]
+    return Failures(reasons=reasons).model_dump(mode="json")
 
 
 def _change(

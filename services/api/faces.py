@@ -13,7 +13,7 @@ from services.api.face_results import explanations, face_result, originals
 from services.api.parts import parts
 from services.api.problems import Problem
 from services.api.schemas import FacePath, FaceResult, JobPath
-from services.api.schemas.faces import FaceImage, FacesPage, FacesQuery, Order, RankedFace
+from services.api.schemas.faces import FaceImage, FaceInSet, FacesPage, FacesQuery, Order, RankedFace
 from shared.database.tables import Face, Image, Job
 
 api = APIBlueprint("faces", __name__, url_prefix="/v1", abp_tags=[Tag(name="results", description="Scores and why.")])
@@ -36,9 +36,9 @@ def listed(path: JobPath, query: FacesQuery) -> dict[str, Any]:
         )
 
 
-@api.get("/faces/<int:face_id>", summary="Read a face", responses={200: RankedFace, 404: Problem})
+@api.get("/faces/<int:face_id>", summary="Read a face", responses={200: FaceInSet, 404: Problem})
 def face(path: FacePath) -> dict[str, Any]:
-    """One face, as the list of its job's faces has it."""
+    """One face, as the list of its job's faces has it, and how many faces its rank is among, all of one moment."""
     with parts().session(as_of_one_moment=True) as session:
         found = owned.face(session, path.face_id)
         job = session.get_one(Job, found.job_id)
@@ -46,8 +46,9 @@ def face(path: FacePath) -> dict[str, Any]:
             select(Face, *_IMAGE).join(Image, Image.id == Face.image_id).where(Face.id == found.id)
         ).one()
         scores = [found.score] if found.score is not None else []
-        _, places = ranks.places(session, job, scores, None, None)
-        return _ranked(session, job, [row], places)[0].model_dump(mode="json")
+        scored, places = ranks.places(session, job, scores, None, None)
+        [shown] = _ranked(session, job, [row], places)
+        return FaceInSet(**dict(shown), scored=scored).model_dump(mode="json")
 
 
 def _wanted(job: Job, query: FacesQuery, cursor: FaceCursor | None) -> Select[Any]:

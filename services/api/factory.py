@@ -45,6 +45,7 @@ from services.api.set_findings import SetFindings
 from services.api.shared_reads import SharedReads
 from shared import logs, metrics, tracing
 from shared.database.session import connect
+from shared.doors import keys_required
 from shared.jobs.backlog import Backlog
 from shared.memorability.catalogue import Catalogue
 from shared.settings import Settings, settings
@@ -74,7 +75,7 @@ def create_app(configured: Settings) -> Api:
         validation_error_model=problems.Problem,
         validation_error_callback=problems.invalid,
     )
-    app.keys_optional = not authentication.keys_required(configured)
+    app.keys_optional = not keys_required(configured)
     app.config["MAX_CONTENT_LENGTH"] = configured.max_submission_bytes
     app.json = _InOrder(app)
     request_log.register(app)

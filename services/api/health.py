@@ -14,7 +14,7 @@ from services.api.schemas import Health
 from services.api.schemas.service import Degradation
 from shared.errors import BrokerUnavailable, PartUnavailable, StorageUnavailable
 from shared.jobs.health import troubles
-from shared.pipeline.broker import broker
+from shared.pipeline.broker import broker, try_writing
 from shared.storage import keys
 
 log = structlog.get_logger()
@@ -75,7 +75,7 @@ def _work_troubles(ours: Parts) -> list[PartUnavailable]:
 
 def _try_broker(ours: Parts) -> None:
     with broker(ours.settings) as client:
-        client.ping()
+        try_writing(client)
 
 
 def _try_storage(ours: Parts) -> None:

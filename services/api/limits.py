@@ -38,6 +38,7 @@ SETTINGS = (
     "max_stored_bytes",
     "max_queued_images",
     "requests_per_minute",
+    "pictures_per_minute",
     "submissions_per_minute",
     "max_webhooks",
     "webhook_kept_days",

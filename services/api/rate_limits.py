@@ -1,5 +1,8 @@
 """How often one key may ask. Counted in Redis, and in each process by itself while Redis is away.
 
+Pictures are counted by themselves: who scrolls through a gallery is shown hundreds in a minute, and each is an object
+from storage and no more.
+
 Callers without a key are not counted: they are on this machine, and would all be one. Nor is what is public.
 """
 
@@ -18,6 +21,7 @@ from redis.retry import Retry
 from services.api.authentication import is_public
 from services.api.caller import OPEN, caller
 from services.api.problems import RequestError, refusal
+from services.api.submission.options import DRY_RUN
 from shared.settings import Settings
 
 log = structlog.get_logger()
@@ -25,10 +29,12 @@ log = structlog.get_logger()
 # A broker that does not answer must not hold up a request for longer; then the process counts by itself.
 BROKER_SECONDS = 0.5
 # Requests that make work, or take room.
+JOBS = "/v1/jobs"
 SUBMISSIONS = frozenset(
-    {"/v1/jobs", "/v1/uploads", "/v1/jobs/<uuid:job_id>/rescore", "/v1/jobs/<uuid:job_id>/retry"}
+    {JOBS, "/v1/uploads", "/v1/jobs/<uuid:job_id>/rescore", "/v1/jobs/<uuid:job_id>/retry"}
     | {"/v1/faces/<int:face_id>/rescore"}
 )
+PICTURES = frozenset({"/v1/images/<int:image_id>/photo", "/v1/faces/<int:face_id>/crop"})
 
 
 class RateLimited(RequestError):
@@ -49,7 +55,10 @@ def register(app: Flask, settings: Settings) -> None:
         lambda: caller().actor,
         app=app,
         application_limits=[
-            ApplicationLimit(f"{settings.requests_per_minute} per minute", scope="requests"),
+            ApplicationLimit(f"{settings.requests_per_minute} per minute", scope="requests", exempt_when=_picture),
+            ApplicationLimit(
+                f"{settings.pictures_per_minute} per minute", scope="pictures", exempt_when=lambda: not _picture()
+            ),
             ApplicationLimit(
                 f"{settings.submissions_per_minute} per minute", scope="submissions", exempt_when=_no_submission
             ),
@@ -65,8 +74,9 @@ def register(app: Flask, settings: Settings) -> None:
     @app.errorhandler(RateLimitExceeded)
     def exceeded(error: RateLimitExceeded) -> Response:
         amount = error.limit.limit.amount
-        scope = "submissions" if error.limit.scope == "submissions" else "requests"
-        detail = f"A key may make {amount:,} {scope} in a minute. Wait for as long as the header Retry-After says."
+        scope = str(error.limit.scope)
+        what = "ask for" if scope == "pictures" else "make"
+        detail = f"A key may {what} {amount:,} {scope} in a minute. Wait for as long as the header Retry-After says."
         return refusal(RateLimited(detail, limit=f"{scope}_per_minute", maximum=amount))
 
     @app.after_request
@@ -92,8 +102,15 @@ def _uncounted() -> bool:
     return caller() is OPEN or request.url_rule is None or is_public(request.url_rule.rule)
 
 
+def _picture() -> bool:
+    return request.url_rule is not None and request.url_rule.rule in PICTURES
+
+
 def _no_submission() -> bool:
-    return request.method != "POST" or request.url_rule is None or request.url_rule.rule not in SUBMISSIONS
+    if request.method != "POST" or request.url_rule is None or request.url_rule.rule not in SUBMISSIONS:
+        return True
+    # A preview keeps nothing. Only for jobs: nothing else has one, and would do its work all the same.
+    return request.url_rule.rule == JOBS and request.args.getlist(DRY_RUN) == ["true"]
 
 
 def _storage(broker_url: str) -> str:

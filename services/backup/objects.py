@@ -8,6 +8,8 @@ from typing import TypeVar
 from sqlalchemy import Connection, text
 
 from shared.errors import ObjectMissing
+from shared.jobs.states import FINAL
+from shared.jobs.uploads import SCHEME
 from shared.storage import keys
 from shared.storage.objects import Objects
 
@@ -25,9 +27,10 @@ def named(connection: Connection) -> Iterator[str]:
     yield from connection.execute(text(_NAMED), {"uploads": keys.UPLOADS}, execution_options=some).scalars()
 
 
-def still_named(connection: Connection, some: Sequence[str]) -> int:
-    """How many of some keys rows name now."""
-    return int(connection.execute(text(_STILL), {"keys": list(some)}).scalar_one())
+def still_needed(connection: Connection, some: Sequence[str]) -> set[str]:
+    """Those of some keys that rows name now; of uploads those that an image waits for."""
+    asked = {"keys": list(some), "uploads": keys.UPLOADS, "scheme": SCHEME, "final": sorted(FINAL)}
+    return set(connection.execute(text(_STILL), asked).scalars())
 
 
 def fetched(objects: Objects, some: Iterable[str]) -> Iterator[tuple[str, bytes | None]]:
@@ -66,7 +69,9 @@ union select states_key from faces where states_key is not null
 union select :uploads || id from uploads
 """
 _STILL = """
-select count(*) from unnest(cast(:keys as text[])) as key where exists (
+select key from unnest(cast(:keys as text[])) as key where exists (
     select from images where original_key = key or photo_key = key
-    union all select from faces where crop_key = key or states_key = key)
+    union all select from faces where crop_key = key or states_key = key
+    union all select from uploads join images on images.job_id = uploads.job_id and source_url = :scheme || uploads.id
+        where key = :uploads || uploads.id and original_key is null and not images.state = any(:final))
 """

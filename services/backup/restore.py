@@ -24,7 +24,7 @@ from shared.jobs.sweep import take_back_all
 from shared.storage import keys
 from shared.storage.objects import Objects, S3Objects
 
-# Says whose objects these are that an interrupted restore has left.
+# Say of which backup the objects are that an interrupted restore has left, and of which the rows.
 MARK = "restoring/"
 PREFIXES = ("jobs/", keys.UPLOADS)
 
@@ -91,7 +91,7 @@ def _its_rows_are_there(place: Place, mark: str) -> bool:
     database = connect(place.database_url)
     try:
         with database.connect() as connection:
-            if begun and tables.filled(connection):
+            if begun and tables.origin(connection) == mark:
                 return True
             _refuse_rows(connection)
             if schema.is_newer(found := schema.found(connection)):
@@ -152,6 +152,7 @@ def _bring_rows(
             _refuse_rows(connection)  # somebody may have started a system on it meanwhile
             tables.copy_in(connection, _rows(path), manifest["tables"], step)
             tables.set_sequences(connection, manifest["sequences"])
+            tables.set_origin(connection, f"{MARK}{manifest['id']}")
             resumed = take_back_all(connection)
             current = manifest["schema"] == schema.REVISION
             return resumed, deletions.repeat(connection, deleted) if deleted and current else 0

@@ -71,6 +71,19 @@ def set_sequences(connection: Connection, known: dict[str, list[Any]]) -> None:
         connection.execute(text(query), {"table": table, "column": column, "last": last, "called": called})
 
 
+def origin(connection: Connection) -> str | None:
+    """What `set_origin` has said of these rows, if anything, whatever has become of them since."""
+    asked = "select obj_description(to_regclass('jobs'), 'pg_class')"
+    return connection.execute(text(asked)).scalar_one()
+
+
+def set_origin(connection: Connection, said: str) -> None:
+    """Note where the rows come from, in their transaction: as a comment, for which every version has room."""
+    statement = sql.SQL("comment on table jobs is {}").format(sql.Literal(said))
+    with _cursor(connection) as cursor:
+        cursor.execute(statement)
+
+
 def filled(connection: Connection) -> str | None:
     """The name of a table that has rows, or None."""
     for table in ordered(connection):

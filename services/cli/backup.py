@@ -28,11 +28,11 @@ def backup(file: Path, only_deletions: bool, home: Path | None) -> None:
     from services.backup import deletions, words
     from services.backup.create import backup as make
     from services.backup.place import Place
-    from services.cli.connection import local_settings
     from services.cli.steps import Steps
     from services.cli.terminal import notes
     from services.local.bundles import choice_file
     from services.local.data import data
+    from services.local.folder import local_settings
 
     console, local = notes(), local_settings(home)
     with Steps(console) as steps, data(local) as settings:

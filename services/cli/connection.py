@@ -10,7 +10,7 @@ from rich.console import Console
 from services.cli.options import Service
 from services.cli.parts import Parts
 from services.client import Facemem
-from services.local.folder import running
+from services.local.folder import local_settings, running
 from services.local.system import READY_SECONDS, local_system
 from shared.errors import FacememError, StartFailed
 from shared.settings import LocalSettings
@@ -25,11 +25,6 @@ class NotRunning(FacememError):
     """
 
     code = "not_running"
-
-
-def local_settings(home: Path | None) -> LocalSettings:
-    """The settings of this machine, with the data folder that was named, if one was."""
-    return LocalSettings() if home is None else LocalSettings(home=home)
 
 
 @contextmanager

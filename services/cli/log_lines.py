@@ -31,21 +31,25 @@ class LogLine:
     event: str
     fields: dict[str, Any] = field(default_factory=dict)
 
-    def is_about(self, image: int, job: str) -> bool:
-        """Whether it is about this image, or about its job as a whole."""
+    def is_about(self, image: int, job: str | None) -> bool:
+        """Whether it is about this image, or about its job as a whole, if that is known."""
         if "image" in self.fields:
             return bool(self.fields["image"] == image)
         if isinstance(images := self.fields.get("images"), list):
             return image in images
-        return str(self.fields.get("job")) == job
+        return job is not None and str(self.fields.get("job")) == job
 
 
-def about(image: int, job: str, lines: Iterable[str], source: str) -> Iterator[LogLine]:
+def about(image: int, job: str | None, lines: Iterable[str], source: str) -> Iterator[LogLine]:
     """Those lines that are about an image of this job. `source` names the process of lines that do not."""
     of_image = re.compile(rf"(?<!\d){image}(?!\d)")
     for line in lines:
         # Looked at before it is taken apart: of a million lines a handful is about one image.
-        if (job in line or of_image.search(line)) and (read := parsed(line, source)) and read.is_about(image, job):
+        if (
+            ((job and job in line) or of_image.search(line))
+            and (read := parsed(line, source))
+            and read.is_about(image, job)
+        ):
             yield read
 
 

@@ -44,10 +44,10 @@ def plan(images: int, deadline: int, photos: Path | None, caption_seconds: float
     facemem plan --images 1000000 --deadline 2h
     facemem plan --images 50000 --deadline 1d --photos ~/Pictures/shoot --caption-seconds 3
     """
-    from services.cli.connection import local_settings
     from services.cli.parts import Parts
     from services.cli.plan_view import plan_view
     from services.cli.terminal import notes, results
+    from services.local.folder import local_settings
     from services.planning.costs import measure
     from services.planning.plan import Captions
     from services.planning.plan import plan as planned

@@ -31,11 +31,11 @@ def restore(file: Path, deletions: Path | None, home: Path | None) -> None:
     from services.backup import words
     from services.backup.place import Place
     from services.backup.restore import restore as bring_back
-    from services.cli.connection import local_settings
     from services.cli.steps import Steps
     from services.cli.terminal import notes
     from services.local.bundles import choice_file
     from services.local.data import resting
+    from services.local.folder import local_settings
 
     console, local = notes(), local_settings(home)
     with Steps(console) as steps, resting(local) as settings:

@@ -11,6 +11,7 @@ import rich_click as click
 from services.cli import options
 
 if TYPE_CHECKING:
+    from services.api.schemas.trace import ImageTrace
     from services.cli.log_lines import LogLine
 
 STDIN = Path("-")
@@ -33,7 +34,7 @@ def trace(image_id: int, files: tuple[Path, ...], as_json: bool, service: option
 
     IMAGE is `image_id` in the JSON and CSV of the results, and `id` of each image in the API. Lines about its job as a
     whole are shown too. Times of lines are by the clocks of their machines. Without logs, as of a facemem elsewhere,
-    the database's part is shown.
+    the database's part is shown; and logs that are named are, while nothing answers.
 
     \b
     facemem trace 17
@@ -41,17 +42,25 @@ def trace(image_id: int, files: tuple[Path, ...], as_json: bool, service: option
     docker compose logs | facemem trace 17 --logs - --api http://127.0.0.1:8400
     facemem trace 17 --json | jq .log
     """
-    from services.cli.connection import connected
+    from services.cli.connection import NotRunning, connected
     from services.cli.log_lines import about
-    from services.cli.terminal import results
+    from services.cli.terminal import notes, results
     from services.cli.trace_view import as_object, trace_view
+    from services.client.errors import Unreachable
 
-    with connected(service) as facemem:
-        found = facemem.trace(image_id)
+    found: ImageTrace | None = None
+    try:
+        with connected(service) as facemem:
+            found = facemem.trace(image_id)
+    except (NotRunning, Unreachable) as error:
+        if not files:
+            raise
+        notes().print(f"The database's part is missing: {error}", markup=False)
+    job = str(found.job) if found else None
     lines: list[LogLine] = []
     for file in files or _of_the_data_folder(service):
         with _opened(file) as opened:
-            lines += about(image_id, str(found.job), opened, file.name.partition(".")[0])
+            lines += about(image_id, job, opened, file.name.partition(".")[0])
     lines.sort(key=lambda line: line.at)
     if as_json:
         click.echo(as_object(found, lines))
@@ -61,7 +70,7 @@ def trace(image_id: int, files: tuple[Path, ...], as_json: bool, service: option
 
 def _of_the_data_folder(service: options.Service) -> list[Path]:
     """The logs of the processes that run on the data folder, with those that were set aside; none of a named API's."""
-    from services.cli.connection import local_settings
+    from services.local.folder import local_settings
 
     local = local_settings(service.home)
     if service.api is not None or (service.home is None and local.api_url is not None):

@@ -20,26 +20,27 @@ LEVELS = {"warning": "yellow", "error": "bold red", "critical": "bold red"}
 KNOWN = frozenset({"image", "job", "stage", "attempt", "batch"})
 
 
-def as_object(found: ImageTrace, lines: Sequence[LogLine]) -> str:
-    """Both parts as one JSON object."""
+def as_object(found: ImageTrace | None, lines: Sequence[LogLine]) -> str:
+    """Both parts as one JSON object; `trace` is null where nobody could be asked."""
     log = [
         {"at": line.at.isoformat(), "process": line.process, "level": line.level, "event": line.event, **line.fields}
         for line in lines
     ]
-    return json.dumps({"trace": found.model_dump(mode="json"), "log": log}, ensure_ascii=False)
+    return json.dumps({"trace": found and found.model_dump(mode="json"), "log": log}, ensure_ascii=False)
 
 
-def trace_view(found: ImageTrace, lines: Sequence[LogLine]) -> Group:
+def trace_view(found: ImageTrace | None, lines: Sequence[LogLine]) -> Group:
     """Where it is now, and a row for everything that happened, in the order of time."""
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("time", no_wrap=True)
     table.add_column("process", no_wrap=True)
     table.add_column("stage", no_wrap=True)
     table.add_column("what happened", overflow="fold")
-    for at, process, stage, happened in sorted([*map(_step, found.steps), *map(_line, lines)], key=lambda row: row[0]):
+    steps = map(_step, found.steps) if found else ()
+    for at, process, stage, happened in sorted([*steps, *map(_line, lines)], key=lambda row: row[0]):
         shown = at.astimezone()
         table.add_row(f"{shown:%Y-%m-%d %H:%M:%S}.{shown.microsecond // 1000:03d}", process, stage, happened)
-    told: list[Text | Table] = [Text(plain(each)) for each in _heading(found)]
+    told: list[Text | Table] = [Text(plain(each)) for each in (_heading(found) if found else ())]
     if not lines:
         told.append(Text("No line of a log was looked at or is about it: name some with --logs.", "dim"))
     return Group(*told, table)

@@ -40,9 +40,9 @@ def up(home: Path | None, intake: int, detection: int, captioning: int, embeddin
     facemem up --home ~/campaign
     FACEMEM_METRICS_PORT=9400 facemem up
     """
-    from services.cli.connection import local_settings
     from services.cli.parts import Parts
     from services.cli.terminal import notes
+    from services.local.folder import local_settings
     from services.local.system import local_system
 
     console = notes()

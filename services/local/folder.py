@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from shared.errors import FolderInUse
+from shared.settings import LocalSettings
 
 # The processes of a supervisor that was killed hold the lock until the guard has ended them, which takes it 10 s.
 CLEARING_SECONDS = 20.0
@@ -32,6 +33,11 @@ class Run:
     pid: int
     api_url: str | None = None
     flower_url: str | None = None
+
+
+def local_settings(home: Path | None) -> LocalSettings:
+    """The settings of this machine, with the data folder that was named, if one was."""
+    return LocalSettings() if home is None else LocalSettings(home=home)
 
 
 class DataFolder:

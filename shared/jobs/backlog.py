@@ -22,6 +22,7 @@ from shared.database.session import connect
 from shared.errors import BundleUnavailable, CaptionerUnavailable, StorageUnavailable
 from shared.jobs.health import DispatcherSilent, StageUnattended, dispatcher_silence, troubles
 from shared.jobs.states import Stage
+from shared.pipeline.broker import try_writing
 from shared.settings import Settings
 
 log = structlog.get_logger()
@@ -67,15 +68,16 @@ class Backlog(Collector):
                 log.warning("backlog_not_read", error=str(error))
         yield metrics.DATABASE_UP.family([((), float(bool(found)))])
         yield metrics.DATABASE_SECONDS.family([((), monotonic() - began)])
-        yield metrics.BROKER_UP.family([((), float(self._broker_answers()))])
+        yield metrics.BROKER_UP.family([((), float(self._broker_works()))])
         yield from found
 
-    def _broker_answers(self) -> bool:
+    def _broker_works(self) -> bool:
         try:
-            return bool(self._broker.ping())
+            try_writing(self._broker)
         except (RedisError, OSError) as error:
-            log.warning("broker_not_reached", error=str(error))
+            log.warning("broker_unavailable", error=str(error))
             return False
+        return True
 
     def close(self) -> None:
         """Give the connections back."""

@@ -5,7 +5,7 @@ order of their ids, so that nobody waits in a circle; who does not wait skips th
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID, uuid4
 
 from sqlalchemy import Connection, text
@@ -20,12 +20,14 @@ class Batch:
     """What a message carries: a stage's task on some images of one job.
 
     alone: whether its worker shall have nothing else in hand, because the last one that had these images died.
+    attempt: for which time they will be tried, for the logs of whoever sends it; the message does not say.
     """
 
     stage: Stage
     id: UUID
     image_ids: tuple[int, ...]
     alone: bool = False
+    attempt: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -86,8 +88,8 @@ def admit(connection: Connection, job_id: UUID, stage: Stage, limit: int, lease_
         {"job": job_id, "stage": stage, "limit": limit},
     ).all()
     fresh = [row.id for row in waiting if row.attempt == 0]
-    batches = [Batch(stage, uuid4(), tuple(fresh))] if fresh else []
-    batches += [Batch(stage, uuid4(), (row.id,), row.suspect) for row in waiting if row.attempt > 0]
+    batches = [Batch(stage, uuid4(), tuple(fresh), attempt=1)] if fresh else []
+    batches += [Batch(stage, uuid4(), (row.id,), row.suspect, row.attempt + 1) for row in waiting if row.attempt > 0]
     for batch in batches:
         move(
             connection,
@@ -214,7 +216,7 @@ def conclude(connection: Connection, token: UUID, verdicts: Sequence[Verdict], l
     for row in moved:
         if row.state == ImageState.DISPATCHED:
             going_on.setdefault((Stage(row.stage), row.batch_id), []).append(row.id)
-    return [Batch(stage, batch_id, tuple(ids)) for (stage, batch_id), ids in going_on.items()]
+    return [Batch(stage, batch_id, tuple(ids), attempt=1) for (stage, batch_id), ids in going_on.items()]
 
 
 _HELD = text("""

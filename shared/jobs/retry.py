@@ -11,6 +11,15 @@ from shared.jobs.wake import wake
 
 
 @dataclass(frozen=True)
+class Failure:
+    """How many images of a job failed for a reason, and how many of them can be tried again."""
+
+    reason: str
+    images: int
+    again: int
+
+
+@dataclass(frozen=True)
 class Retriable:
     """Failed images of a job: by reason, those that can be tried again, and how many cannot."""
 
@@ -22,10 +31,18 @@ class Retriable:
         return sum(self.by_reason.values())
 
 
+def failures(connection: Connection, job_id: UUID, reasons: Sequence[str] = ()) -> list[Failure]:
+    """Why images failed, of these reasons if some are named."""
+    rows = connection.execute(text(_COUNT), {"job": job_id, "reasons": list(reasons) or None})
+    return [Failure(row.reason, row.images, row.again) for row in rows]
+
+
 def retriable(connection: Connection, job_id: UUID, reasons: Sequence[str] = ()) -> Retriable:
     """The images that failed, for any of these reasons if some are named, and what of them `retry` would try again."""
-    rows = connection.execute(text(_COUNT), {"job": job_id, "reasons": list(reasons) or None}).all()
-    return Retriable({row.reason: row.again for row in rows if row.again}, sum(row.images - row.again for row in rows))
+    found = failures(connection, job_id, reasons)
+    return Retriable(
+        {each.reason: each.again for each in found if each.again}, sum(each.images - each.again for each in found)
+    )
 
 
 def retry(connection: Connection, job_id: UUID, reasons: Sequence[str] = ()) -> int:

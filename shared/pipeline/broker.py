@@ -12,6 +12,7 @@ from shared.errors import BrokerUnavailable
 from shared.settings import Settings
 
 ANSWER_SECONDS = 3.0
+PROBE, PROBE_SECONDS = "facemem:probe", 60
 
 
 def broker(settings: Settings) -> Redis:
@@ -24,10 +25,15 @@ def broker(settings: Settings) -> Redis:
     )
 
 
+def try_writing(client: Redis) -> None:
+    """Raise a RedisError unless it takes what is sent. One that is full answers PING all the same."""
+    client.set(PROBE, "", ex=PROBE_SECONDS)
+
+
 @contextmanager
 def asked() -> Iterator[None]:
     """Whatever goes wrong with Redis in this block is BrokerUnavailable."""
     try:
         yield
     except (RedisError, OSError) as error:
-        raise BrokerUnavailable(f"Redis does not answer: {error}") from error
+        raise BrokerUnavailable(f"Redis does not answer, or takes no messages: {error}") from error

@@ -1,4 +1,4 @@
-"""What the metrics tell of batches: a few numbers for each, after its transaction."""
+"""What the metrics tell of batches, and of images that were given up: a few numbers for each, after its transaction."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -26,6 +26,12 @@ def concluded(stage: Stage, verdicts: Iterable[Verdict], lost: int) -> None:
             metrics.FAILURES.labels(stage, reason, outcome).inc(images)
     if lost:
         metrics.IMAGES.labels(stage, "lost").inc(lost)
+
+
+def given_up(stage: str, reason: str, images: int) -> None:
+    """That the dispatcher failed so many images at a stage. Call it after COMMIT."""
+    metrics.IMAGES.labels(stage, "failed").inc(images)
+    metrics.FAILURES.labels(stage, reason, "failed").inc(images)
 
 
 def _outcome(verdict: Verdict) -> tuple[str, str | None]:

@@ -19,10 +19,17 @@ log = structlog.get_logger()
 def send(celery: Celery, batches: Iterable[Batch], priority: Priority) -> None:
     """Send one message for each batch, of jobs of this priority. Call it after COMMIT.
 
-    A message that cannot be sent loses nothing: the dispatcher notices and sends another.
+    A message that cannot be sent loses nothing: the dispatcher notices and sends another. Whoever calls has bound the
+    job for the lines that tell of it.
     """
     for batch in batches:
-        about = {"stage": batch.stage, "batch": str(batch.id), "images": list(batch.image_ids)}
+        # Of the batch that is sent: what a worker has bound is about the one that it has done.
+        about = {
+            "stage": batch.stage,
+            "batch": str(batch.id),
+            "images": list(batch.image_ids),
+            "attempt": batch.attempt,
+        }
         try:
             celery.send_task(
                 PLANS[batch.stage].task,

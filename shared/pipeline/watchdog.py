@@ -25,6 +25,12 @@ LOOK_SECONDS = 1.0
 STUCK = 70  # exit status, as sysexits.h has it for an internal fault
 
 
+def forget_beats(file: Path | None) -> None:
+    """Remove what a process that was here before has left: a heartbeat is to be this process's own. For its start."""
+    if file is not None:
+        file.unlink(missing_ok=True)
+
+
 def beat(file: Path | None) -> None:
     """Leave the time in the heartbeat's file, if there is one to be kept."""
     if file is not None:

@@ -15,7 +15,7 @@ from shared.pipeline.connections import Connections
 from shared.pipeline.run_stage import Save, Work, run_stage
 from shared.pipeline.side_by_side import SideBySide
 from shared.pipeline.stages import PLANS, queue
-from shared.pipeline.watchdog import Watchdog
+from shared.pipeline.watchdog import Watchdog, forget_beats
 from shared.settings import Settings, settings
 
 log = structlog.get_logger()
@@ -32,6 +32,7 @@ def main(stage: Stage, build: Build, at_once: Callable[[Settings], int | None] =
     parser.add_argument("--name", help="how it is called in Flower and in logs")
     arguments = parser.parse_args()
     configured = settings()
+    forget_beats(configured.heartbeat_file)
     name = node_name(stage, arguments.name, configured.machine)
     logs.configure(configured, arguments.name or stage)
     tracing.configure(configured, arguments.name or stage)

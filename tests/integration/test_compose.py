@@ -4,6 +4,7 @@ Only addresses are replaced. A process of ours runs in a folder that holds what 
 package that its image lacks. What the files say is read in `tests/unit/test_compose_files.py`.
 """
 
+import json
 import os
 import re
 import subprocess
@@ -26,7 +27,7 @@ from services.local.supervisor import Process, Supervisor
 from shared.metrics import DATABASE_UP
 from shared.pipeline import celery_app
 from shared.pipeline.stages import QUEUES
-from tests.compose import OURS, SECRETS, SERVERS, SHOW_METRICS, Image, read_compose, read_images
+from tests.compose import ONCE, OURS, SECRETS, SERVERS, SHOW_METRICS, Image, read_compose, read_images
 from tests.scraping import scrape, value
 
 START_SECONDS = 180.0  # torch and the models are read from disk
@@ -148,6 +149,9 @@ def stack(s3_endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         "http://ollama:11434": "http://127.0.0.1:9",
         "5432": str(postgres),
         "6379": str(broker),
+        # The doctor is told of a system elsewhere, which an address of this machine's own would not be.
+        "http://api:8400": f"http://0.0.0.0:{api}",
+        "http://flower:5555": f"http://0.0.0.0:{flower}",
         "8400": str(api),
         "5555": str(flower),
         "/tmp/heartbeat": str(folder / "heartbeat"),
@@ -161,7 +165,7 @@ def stack(s3_endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         start_redis(stack, broker)
         migrate = stack.process("migrate")
         subprocess.run(migrate.argv, env={**os.environ, **migrate.environment}, check=True, timeout=120)
-        supervisor.start(*(stack.process(name) for name in OURS if name != "migrate"))
+        supervisor.start(*(stack.process(name) for name in OURS if name not in ONCE))
         yield stack
 
 
@@ -195,10 +199,29 @@ def ready(stack: Stack) -> Stack:
 
 
 def test_every_process_becomes_ready_with_its_own_command_environment_and_image(ready: Stack) -> None:
-    assert set(ready.supervisor.pids()) == {"postgres", "redis", *OURS} - {"migrate"}
+    assert set(ready.supervisor.pids()) == {"postgres", "redis", *OURS} - {*ONCE}
 
 
-@pytest.mark.parametrize("name", sorted({"postgres", "redis", *OURS} - {"migrate"}))
+def test_the_doctor_looks_into_what_runs(ready: Stack) -> None:
+    """From its own image. No backup was made yet; everything else is as it should be."""
+    doctor = ready.process("doctor")
+    ended = subprocess.run(
+        [*doctor.argv, "--json"],
+        env={**os.environ, **doctor.environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    found = {line["name"]: line for line in map(json.loads, ended.stdout.splitlines())}
+    looked_into = {"PostgreSQL", "Redis", "Flower", "storage", "tables", "connections", "workers", "running system"}
+    assert looked_into <= set(found)
+    assert "torch" not in found, "that is no matter of its own container"
+    assert {name for name, each in found.items() if each["verdict"] != "ok"} == {"backup"}
+
+
+@pytest.mark.parametrize("name", sorted({"postgres", "redis", *OURS} - {*ONCE}))
 def test_every_health_check_says_well(ready: Stack, name: str) -> None:
     if name == "redis" and not Path(redis_program()).with_name("redis-cli").exists():
         pytest.skip("needs redis-cli beside redis-server")
@@ -207,7 +230,7 @@ def test_every_health_check_says_well(ready: Stack, name: str) -> None:
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
-@pytest.mark.parametrize("name", sorted({"postgres", "redis", *OURS} - {"migrate"}))
+@pytest.mark.parametrize("name", sorted({"postgres", "redis", *OURS} - {*ONCE}))
 def test_every_health_check_says_unwell_when_there_is_nobody(ready: Stack, name: str) -> None:
     nobody = {port: str(free_port("127.0.0.1")) for port in ("5432", "6379", "8400", "5555")}
     gone = replace(ready, addresses={**ready.addresses, **nobody, "postgres:5432": "127.0.0.1:9"})

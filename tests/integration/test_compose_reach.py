@@ -73,7 +73,7 @@ def test_only_who_has_the_keys_is_on_the_network_of_the_storage(compose: dict[st
     assert compose["services"]["s3"]["networks"] == ["storage"]
     for name in members(compose, "storage") - {"s3"}:
         assert compose["services"][name]["environment"].items() >= KEYS.items(), name
-    assert members(compose, "storage") == {"s3", "migrate", "api", "dispatcher", *Stage}
+    assert members(compose, "storage") == {"s3", "migrate", "api", "dispatcher", "doctor", *Stage}
 
 
 def test_only_captioning_reaches_ollama_which_knows_no_passwords(compose: dict[str, Any]) -> None:
@@ -82,9 +82,12 @@ def test_only_captioning_reaches_ollama_which_knows_no_passwords(compose: dict[s
     assert members(compose, "captions") == {"ollama", "ollama-model", "captioning"}
 
 
-def test_grafana_asks_for_a_password_that_everybody_has_to_choose(compose: dict[str, Any]) -> None:
+def test_grafana_asks_for_a_password_that_who_starts_it_has_to_choose(compose: dict[str, Any]) -> None:
+    """`tests/unit/test_compose_files.py` tries to start it without one."""
     environment = compose["services"]["grafana"]["environment"]
-    assert environment["GF_SECURITY_ADMIN_PASSWORD"] == SECRETS["GRAFANA_PASSWORD"]
+    assert environment["GF_SECURITY_ADMIN_PASSWORD"] == ""
+    chosen = read_compose({**SECRETS, "GRAFANA_PASSWORD": "chosen"})["services"]["grafana"]["environment"]
+    assert chosen["GF_SECURITY_ADMIN_PASSWORD"] == "chosen"
     assert (environment["GF_AUTH_ANONYMOUS_ENABLED"], environment["GF_USERS_ALLOW_SIGN_UP"]) == ("false", "false")
 
 

@@ -171,8 +171,8 @@ def test_what_is_late_fails_and_what_is_finished_stays(
             connection.execute(text("update jobs set deadline = now() where id = :job"), {"job": job})
         with database.begin() as connection:
             assert list(deadlines.late_jobs(connection, 10)) == [job]
-            assert deadlines.fail_late(connection, job) == 3
-            assert deadlines.fail_late(connection, other) == 0
+            assert deadlines.fail_late(connection, job) == {"detection": 3}
+            assert deadlines.fail_late(connection, other) == {}
         return [Done(image) for image in images]
 
     run_stage(connections, batch, too_long, lambda *_: None)

@@ -15,10 +15,13 @@ import psycopg
 import pytest
 import redis
 from click.testing import CliRunner
+from pydantic import SecretStr
 from sqlalchemy import Engine, create_engine, insert, text
 from werkzeug import Request, Response
 from werkzeug.serving import make_server
 
+from services.backup.create import backup as make_backup
+from services.backup.place import Place
 from services.cli.doctor import broker, checks, doors, watching
 from services.cli.doctor import database as database_check
 from services.cli.doctor.check import Degraded, Missing
@@ -34,6 +37,7 @@ from shared.jobs import delivery
 from shared.jobs.health import Presence
 from shared.jobs.states import Stage
 from shared.settings import LocalSettings, Settings
+from shared.storage.folder import FolderObjects
 from tests.servers import Bucket
 
 if TYPE_CHECKING:
@@ -64,6 +68,35 @@ def test_a_database_without_room_is_found(database_url: str, monkeypatch: pytest
     monkeypatch.setattr(database_check, "ONE_PROCESS", int(most))
     with pytest.raises(Missing, match="connections are taken"):
         database_check.room(database_url)
+
+
+def test_a_system_without_a_recent_backup_is_told_of(database_url: str, database: Engine, tmp_path: Path) -> None:
+    with pytest.raises(Missing, match="none was ever made"):
+        database_check.backup(database_url)
+    make_backup(Place(database_url, FolderObjects(tmp_path / "objects")), tmp_path / "kept.tar")
+    assert "the last one was made at" in database_check.backup(database_url)
+    with database.begin() as connection:
+        connection.execute(text("alter table audit disable trigger user"))
+        connection.execute(text("update audit set at = at - interval '9 days' where action = 'backup.created'"))
+    with pytest.raises(Missing, match="9 days ago"):
+        database_check.backup(database_url)
+
+
+def test_of_a_system_elsewhere_only_that_is_looked_into(tmp_path: Path) -> None:
+    local = LocalSettings(home=tmp_path, api_url="http://facemem.example:8400", database_url=None, broker_url=None)
+    assert {check.name for check in checks.checks(local)} == {"Flower", "traces", "running system"}
+    named = local.model_copy(
+        update={
+            "database_url": SecretStr("postgresql://db/"),
+            "broker_url": SecretStr("redis://r"),
+            "storage_url": "s3://b",
+        }
+    )
+    listed = {check.name for check in checks.checks(named)}
+    assert {"PostgreSQL", "Redis", "storage", "tables", "queues", "workers", "backup"} <= listed
+    assert not {"Python", "disk", "torch", "decoder", "ports", "API keys", "metrics"} & listed
+    here = checks.checks(local.model_copy(update={"api_url": "http://127.0.0.1:8400"}))
+    assert {"Python", "decoder", "PostgreSQL", "running system"} <= {check.name for check in here}
 
 
 class Tomorrow(datetime):

@@ -145,7 +145,7 @@ def test_a_retry_does_not_hide_a_worker_whose_deadline_had_passed(connections: C
         [batch] = delivery.admit(connection, job, Stage.DETECTION, 16, 60)
         delivery.claim(connection, batch, uuid4(), 60)
         connection.execute(text("update jobs set deadline = now() - interval '1 second'"))
-        assert deadlines.fail_late(connection, job) == 1
+        assert deadlines.fail_late(connection, job) == {"detection": 1}
         assert retry(connection, job) == 1
     found = receipt(connections, job_erased(connections, job))
     assert found.wait.total_seconds() > window_seconds(connections.settings) - 60

@@ -201,6 +201,31 @@ def test_images_that_missed_their_deadline_are_counted(connections: Connections,
     assert moved(before, "facemem_late_images_total") == 2
 
 
+def test_images_that_the_dispatcher_fails_are_failures_at_their_stage(
+    connections: Connections, new_job: NewJob
+) -> None:
+    """Those whose worker is lost at the last attempt, not those that are tried again; and those that are late."""
+    job = new_job(images=3)
+    unlucky = "update images set attempt = :most where id in (select id from images order by id limit 2)"
+    changed(connections, unlucky, most=connections.settings.max_attempts - 1)
+    with connections.database.begin() as connection:
+        for batch in delivery.admit(connection, job, Stage.DETECTION, 16, 60):
+            delivery.claim(connection, batch, uuid4(), -1)
+    before = here()
+    sweep(connections)
+    sweep(connections)
+    lost = {"stage": "detection", "reason": "worker_lost", "outcome": "failed"}
+    assert moved(before, "facemem_failures_total", **lost) == moved(before, "facemem_failures_total") == 2
+    assert moved(before, "facemem_images_total", stage="detection", outcome="failed") == 2
+
+    changed(connections, "update jobs set deadline = now()")
+    fail_late(connections)
+    fail_late(connections)
+    late = {"stage": "detection", "reason": "deadline_passed", "outcome": "failed"}
+    assert moved(before, "facemem_failures_total", **late) == 1
+    assert moved(before, "facemem_images_total", stage="detection", outcome="failed") == 3
+
+
 def test_a_storage_that_fails_is_counted(connections: Connections, tmp_path: Path) -> None:
     from shared.errors import ObjectMissing, StorageUnavailable
     from shared.storage.folder import FolderObjects
@@ -261,6 +286,6 @@ def test_each_process_of_the_api_answers_by_itself_also_without_a_database(setti
 
     for each in found:
         assert value(each, metrics.DATABASE_UP) == 0
-        assert value(each, "process_resident_memory_bytes") > 1e6
+        assert value(each, "facemem_memory_bytes") > 0.9 * value(each, "process_resident_memory_bytes") > 1e6
     requests = {"route": "/healthz", "method": "GET", "status": "200"}
     assert sum(value(each, "facemem_request_seconds_count", **requests) for each in found) == asked

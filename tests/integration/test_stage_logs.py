@@ -6,16 +6,18 @@ from contextvars import copy_context
 from dataclasses import replace
 from time import monotonic, sleep
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import numpy as np
+import pytest
 import structlog
+from kombu.exceptions import OperationalError
 from sqlalchemy import text
 
 from shared.errors import FetchFailed, NotAnImage
 from shared.images.decode import encode_jpeg
 from shared.jobs import delivery
-from shared.jobs.delivery import ClaimedImage
+from shared.jobs.delivery import Batch, ClaimedImage
 from shared.jobs.states import Stage
 from shared.pipeline.connections import Connections
 from shared.pipeline.run_stage import Done, Failed, Outcome, Skipped, run_stage
@@ -24,6 +26,7 @@ from tests.integration.api.scored import add_faces, recount
 from tests.ollama_server import OllamaServer
 from workers.captioning import task as captioning
 from workers.dispatcher.dispatch import let_in, sweep
+from workers.dispatcher.late import fail_late
 
 log = structlog.get_logger()
 
@@ -93,6 +96,7 @@ def test_images_that_are_let_in_or_taken_back_are_named(
     assert let_in(connections) == 3
     told = [line for line in lines if line["event"] == "let_in"]
     assert {line["job"] for line in told} == jobs
+    assert {(line["stage"], line["attempt"]) for line in told} == {("detection", 1)}
     assert sum(len(line["images"]) for line in told) == 3
     batches = {(line["job"], line["batch"], *line["images"]) for line in told}
     with connections.database.begin() as connection:
@@ -100,7 +104,65 @@ def test_images_that_are_let_in_or_taken_back_are_named(
     assert sweep(connections) == 3
     told = [line for line in lines if line["event"] == "taken_back"]
     assert {(line["job"], line["batch"], *line["images"]) for line in told} == batches
-    assert {(line["stage"], line["attempt"], line["reason"]) for line in told} == {("detection", 0, "undelivered")}
+    assert {(line["stage"], line["attempt"], line["reason"]) for line in told} == {("detection", 1, "undelivered")}
+
+
+def test_a_message_that_is_not_sent_is_told_of_with_the_stage_that_it_is_for(
+    connections: Connections, new_job: Callable[..., UUID], lines: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a dispatcher, for the second attempt; and by a worker, whose own is not that of the stage that follows."""
+    job = new_job(images=1)
+    with connections.database.begin() as connection:
+        connection.execute(text("update images set attempt = 1"))
+
+    def refused(*_: object, **__: object) -> None:
+        raise OperationalError("full")
+
+    monkeypatch.setattr(connections.celery, "send_task", refused)
+    assert let_in(connections) == 1
+    [line] = [line for line in lines if line["event"] == "let_in"]
+    batch = Batch(Stage.DETECTION, UUID(line["batch"]), tuple(line["images"]))
+    run_stage(connections, batch, lambda images, _: [Done(image) for image in images], lambda *_: None)
+
+    told = [line for line in lines if line["event"] == "message_not_sent"]
+    assert [(line["job"], line["stage"], line["attempt"], line["images"]) for line in told] == [
+        (str(job), "detection", 2, list(batch.image_ids)),
+        (str(job), "captioning", 1, list(batch.image_ids)),
+    ]
+    assert [line["batch"] == str(batch.id) for line in told] == [True, False]
+    [begun] = [line for line in lines if line["event"] == "batch_begun"]
+    assert begun["attempt"] == 2
+
+
+def test_a_message_that_is_not_good_any_more_tells_what_it_carries(
+    connections: Connections, lines: list[dict[str, Any]]
+) -> None:
+    batch = Batch(Stage.SCORING, uuid4(), (17, 18))
+    run_stage(connections, batch, lambda *_: [], lambda *_: None)
+    [line] = [line for line in lines if line["event"] == "nothing_to_claim"]
+    assert (line["stage"], line["batch"], line["images"]) == ("scoring", str(batch.id), [17, 18])
+
+
+def test_a_deadline_that_passes_is_about_the_job(
+    connections: Connections, new_job: Callable[..., UUID], lines: list[dict[str, Any]]
+) -> None:
+    job = new_job(images=2)
+    with connections.database.begin() as connection:
+        connection.execute(text("update jobs set deadline = now()"))
+    fail_late(connections)
+    [line] = [line for line in lines if line["event"] == "deadline_passed"]
+    assert (line["job"], line["count"]) == (str(job), 2)
+
+
+def test_a_worker_that_is_lost_was_at_the_attempt_that_it_had_begun(
+    connections: Connections, new_job: Callable[..., UUID], lines: list[dict[str, Any]]
+) -> None:
+    with connections.database.begin() as connection:
+        [batch] = delivery.admit(connection, new_job(images=1), Stage.DETECTION, 16, 60)
+        delivery.claim(connection, batch, uuid4(), -1)
+    sweep(connections)
+    [line] = [line for line in lines if line["event"] == "taken_back"]
+    assert (line["batch"], line["attempt"], line["reason"]) == (str(batch.id), 1, "worker_lost")
 
 
 UNDESCRIBED = {

@@ -45,16 +45,21 @@ def database_url(database_url: str, postgres_server: Postgres) -> Iterator[str]:
         yield over_tcp.render_as_string(hide_password=False)
 
 
+def argv_of(machine: str, environment_file: Path, folder: Path, code: Path = ROOT) -> list[str]:
+    """How a module of a version's code is run on a machine; the module's name comes next."""
+    variables = [*environment_file.read_text().splitlines(), f"FACEMEM_MACHINE={machine}"]
+    variables += [f"PATH={os.environ['PATH']}", f"PYTHONPATH={code}", f"HOME={folder}", f"TMPDIR={folder}"]
+    # -i: no variable of this process comes along.
+    return ["env", "-i", f"--chdir={folder}", *variables, sys.executable, "-P", "-m"]
+
+
 @contextmanager
 def machine(name: str, environment_file: Path, folder: Path) -> Iterator[dict[Stage, psutil.Process]]:
     """A worker of each kind, with nothing but the environment file and a folder of its own, which goes with it."""
     folder.mkdir()
-    variables = [*environment_file.read_text().splitlines(), f"FACEMEM_MACHINE={name}"]
-    variables += [f"PATH={os.environ['PATH']}", f"PYTHONPATH={ROOT}", f"HOME={folder}", f"TMPDIR={folder}"]
     with Supervisor() as supervisor:
         for stage in Stage:
-            # -i: no variable of this process comes along.
-            argv = ["env", "-i", f"--chdir={folder}", *variables, sys.executable, "-P", "-m"]
+            argv = argv_of(name, environment_file, folder)
             argv += ["tests.torture.stand_ins", str(stage)] if stage in BUILD else [f"workers.{stage}"]
             supervisor.start(Process(str(stage), [*argv, "--name", f"{stage}-1"], folder / f"{stage}.log"))
         pids = supervisor.pids()

@@ -16,7 +16,7 @@ from sqlalchemy import text
 
 from services.client import Facemem
 from services.local.redis import free_port
-from services.local.supervisor import Process, Supervisor
+from services.local.supervisor import Process
 from services.local.system import answers
 from tests.relay import Relay
 from tests.torture.conftest import machine_folder, tortured
@@ -47,18 +47,22 @@ def torture() -> Iterator[Torture]:
 
 
 @pytest.fixture
-def balanced(torture: Torture) -> Iterator[str]:
-    """The address of two API processes, of which one may be away."""
+def balanced(torture: Torture) -> Iterator[dict[str, str]]:
+    """The addresses of two API processes, and of `both`, where one may be away. Flower runs as well."""
     machine = torture.machine
-    port = free_port("127.0.0.1")
-    environment = {**machine.environment, "FACEMEM_API_PORT": str(port)}
-    second = Process("api-2", [sys.executable, "-m", "services.api"], machine.home / "logs/api-2.log", environment)
-    with Supervisor() as supervisor:
-        supervisor.start(second)
-        supervisor.await_ready("api-2", lambda: answers(f"http://127.0.0.1:{port}/readyz"), START_SECONDS)
-        first = int(machine.api_url.rpartition(":")[2])
-        with Relay(("127.0.0.1", first), ("127.0.0.1", port)) as relay:
-            yield f"http://127.0.0.1:{relay.port}"
+    port, flower = free_port("127.0.0.1"), free_port("127.0.0.1")
+    more = {"FACEMEM_API_PORT": str(port), "FACEMEM_FLOWER_PORT": str(flower), "FACEMEM_FLOWER_PASSWORD": "a password"}
+    for name, module, health in (
+        ("api-2", "services.api", f"http://127.0.0.1:{port}/readyz"),
+        ("flower", "services.flower", f"http://127.0.0.1:{flower}/healthcheck"),
+    ):
+        argv, log = [sys.executable, "-m", module], machine.home / "logs" / f"{name}.log"
+        machine.facemem.start(Process(name, argv, log, {**machine.environment, **more}))
+        machine.facemem.await_ready(name, lambda health=health: answers(health), START_SECONDS)  # type: ignore[misc]
+    first = int(machine.api_url.rpartition(":")[2])
+    with Relay(("127.0.0.1", first), ("127.0.0.1", port)) as relay:
+        both = f"http://127.0.0.1:{relay.port}"
+        yield {"api": machine.api_url, "api-2": f"http://127.0.0.1:{port}", "both": both}
 
 
 class Load:
@@ -107,30 +111,30 @@ def expand(machine: Machine) -> None:
             connection.execute(text(statement))
 
 
-def restart(machine: Machine, name: str) -> None:
-    """Ask a process to stop, and wait until it runs again and does what it is there for."""
+def restart(machine: Machine, name: str, url: str | None = None) -> None:
+    """Ask a process to stop, and wait until it runs again and does what it is there for. `url`: an API's own."""
     log = machine.home / "logs" / f"{name}.log"
-    ready = {"api": "Listening"}.get(name, "_ready")
+    ready = "Listening" if name.startswith("api") else "_ready"
     before = log.read_text().count(ready)
     machine.await_restart(name, machine.kill(name, signal.SIGTERM))
     for _ in range(2400):
-        if log.read_text().count(ready) > before:
+        if log.read_text().count(ready) > before and (url is None or answers(f"{url}/readyz")):
             return
         sleep(0.1)
     raise TimeoutError(f"{name} is not ready again:\n{log.read_text()[-2000:]}")
 
 
 @pytest.mark.timeout(900)
-def test_nothing_is_lost_by_an_upgrade_under_load(torture: Torture, balanced: str) -> None:
+def test_nothing_is_lost_by_an_upgrade_under_load(torture: Torture, balanced: dict[str, str]) -> None:
     machine = torture.machine
     names = sorted(machine.facemem.pids())
-    assert len(names) == 13, "an API, two dispatchers, two workers of each kind"
+    assert len(names) == 15, "two APIs, two dispatchers, two workers of each kind, Flower"
     torture.forget()
-    with Load(torture, balanced):
+    with Load(torture, balanced["both"]):
         torture.until(lambda: bool(torture.scalar("select exists (select from images where state = 'succeeded')")))
         expand(machine)
         for name in names:
-            restart(machine, name)
+            restart(machine, name, balanced.get(name))
     torture.settle()
     assert torture.broken(may_fail=False) == []
     assert len(torture.accepted) >= CLIENTS
@@ -155,7 +159,7 @@ def test_requests_that_are_being_served_are_answered(torture: Torture) -> None:
         waiting = threading.Thread(target=wait)
         waiting.start()
         sleep(2)
-        restart(machine, "api")
+        restart(machine, "api", machine.api_url)
         waiting.join()
         assert answered == [200]
         client.resume(job)

@@ -86,6 +86,18 @@ def test_a_running_system_is_asked(api_url: str, database_url: str, tmp_path: Pa
         servers.system(LocalSettings(home=tmp_path, api_url=None))
 
 
+def test_a_system_that_should_run_and_does_not_is_a_problem(tmp_path: Path) -> None:
+    local = LocalSettings(home=tmp_path, api_url="http://127.0.0.1:9")
+    *_, last = checks(local)
+    assert last.name == "running system"
+    found = tried(last)
+    assert (found.verdict, found.found) == ("problem", "no facemem answers at http://127.0.0.1:9: ConnectError")
+    assert "docker compose up -d" in found.remedy
+    *_, last = checks(local.model_copy(update={"api_url": None}))
+    nowhere = tried(last)
+    assert (nowhere.verdict, nowhere.remedy) == ("optional", "Start it: facemem up")
+
+
 def test_ollama_may_be_missing() -> None:
     settings = Settings(database_url="", broker_url="", storage_url="", ollama_url="http://127.0.0.1:9")
     with pytest.raises(Missing, match="the describer writes the captions"):

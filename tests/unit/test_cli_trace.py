@@ -109,6 +109,17 @@ def _of_the_data_folder(api_url: str, image: int, logs: str, home: Path, monkeyp
     assert "stage_broke" in result.stdout
 
 
+def test_logs_are_read_also_while_nothing_answers(tmp_path: Path) -> None:
+    (file := tmp_path / "detection-1.log").write_text(logged("json"))
+    asked = ["trace", "17", "--api", "http://127.0.0.1:9"]
+    result = CliRunner().invoke(cli, [*asked, "--logs", str(file)])
+    assert result.exit_code == 0, result.output
+    assert "The database's part is missing" in result.stderr
+    assert [event for event in FOUND if event in result.stdout] == FOUND[:3], "whose job it is nobody knows"
+    bare = CliRunner().invoke(cli, asked)
+    assert bare.exit_code == 1
+
+
 def test_an_image_that_is_not_there(api_url: str) -> None:
     result = CliRunner().invoke(cli, ["trace", "99", "--api", api_url])
     assert result.exit_code == 1

@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -26,8 +27,9 @@ from tests.compose import (
     required_variables,
 )
 
+RESTARTED = {"migrate": "on-failure", "ollama-model": "on-failure", "doctor": "no"}
 MONITORING = ("prometheus", "grafana")
-ONCE = ("migrate", "ollama-model")
+ONCE = ("migrate", "ollama-model", "doctor")
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +51,8 @@ def test_nothing_is_forgotten(services: dict[str, Any]) -> None:
     assert set(services) == {*OURS, *SERVERS, "ollama-model"}
     profiles = {name: service["profiles"] for name, service in services.items() if "profiles" in service}
     llm, monitoring = ["llm"], ["monitoring"]
-    assert profiles == {"ollama": llm, "ollama-model": llm, "prometheus": monitoring, "grafana": monitoring}
+    expected = {"ollama": llm, "ollama-model": llm, "prometheus": monitoring, "grafana": monitoring}
+    assert profiles == {**expected, "doctor": ["doctor"]}
 
 
 @pytest.mark.parametrize("name", sorted(SECRETS))
@@ -58,12 +61,30 @@ def test_no_secret_has_a_default(name: str) -> None:
         read_compose({**SECRETS, name: ""})
 
 
+def test_an_installation_of_before_goes_on_to_start() -> None:
+    """A variable that the file insists on is asked of everybody, whatever they start: there shall be no further one."""
+    old = {"POSTGRES_PASSWORD", "REDIS_PASSWORD", "S3_ACCESS_KEY", "S3_SECRET_KEY", "FLOWER_PASSWORD"}
+    assert required_variables() == old
+
+
+@pytest.mark.parametrize("password", ["", "chosen"])
+def test_grafana_starts_with_a_password_that_was_chosen_and_not_without(password: str) -> None:
+    grafana = read_compose({**SECRETS, "GRAFANA_PASSWORD": password})["services"]["grafana"]
+    shell = [word.replace("exec /run.sh", "exec echo it runs") for word in grafana["entrypoint"]]
+    started = subprocess.run(shell, env=grafana["environment"], capture_output=True, text=True, check=False)
+    if password:
+        assert (started.returncode, started.stdout) == (0, "it runs\n")
+    else:
+        assert started.returncode == 1
+        assert "Set GRAFANA_PASSWORD in .env" in started.stdout
+
+
 def test_the_example_names_every_variable_and_gives_no_secret() -> None:
     lines = (ROOT / ".env.example").read_text().splitlines()
     example = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
 
     assert set(example) == required_variables() | optional_variables()
-    assert {example[name] for name in required_variables()} == {""}
+    assert {example[name] for name in (*required_variables(), "GRAFANA_PASSWORD")} == {""}
 
 
 def test_every_service_is_pinned_limited_restarted_and_checked(services: dict[str, Any]) -> None:
@@ -72,7 +93,7 @@ def test_every_service_is_pinned_limited_restarted_and_checked(services: dict[st
         tag = service["image"].partition(":")[2]
         assert tag == version if name in OURS else re.fullmatch(r"v?\d+(\.\d+)+", tag), name
         assert service["deploy"]["resources"]["limits"]["memory"], name
-        assert service["restart"] == ("on-failure" if name in ONCE else "unless-stopped"), name
+        assert service["restart"] == RESTARTED.get(name, "unless-stopped"), name
         assert ("healthcheck" in service) == (name not in ONCE), name
         assert "no-new-privileges:true" in service["security_opt"], name
         assert service["logging"]["options"]["max-size"], name
@@ -175,7 +196,7 @@ def test_the_s3_server_knows_the_keys_that_our_processes_use(compose: dict[str, 
 
 def test_prometheus_looks_where_every_process_shows_its_metrics(services: dict[str, Any]) -> None:
     config = yaml.safe_load((ROOT / "services/monitoring/prometheus.yml").read_text())
-    ours, flower = config["scrape_configs"]
+    ours, more, flower = config["scrape_configs"]
     [containers] = ours["dns_sd_configs"]
     assert set(containers["names"]) == set(SHOW_METRICS)
     for name in SHOW_METRICS:
@@ -183,6 +204,11 @@ def test_prometheus_looks_where_every_process_shows_its_metrics(services: dict[s
         shown = (environment["FACEMEM_METRICS_HOST"], environment["FACEMEM_METRICS_PORT"])
         assert shown == ("0.0.0.0", containers["port"]), name
         assert "default" in services[name]["networks"], name
+    # Further processes of the API: their metrics are of `api`, and that they are not there is no alarm.
+    further = [{**containers, "names": ["api"], "port": containers["port"] + number} for number in (1, 2, 3)]
+    assert more["dns_sd_configs"] == further
+    assert more["job_name"] not in SHOW_METRICS
+    assert more["metric_relabel_configs"] == [{"target_label": "job", "replacement": "api"}]
     assert flower["static_configs"] == [{"targets": ["flower:5555"]}]
 
 

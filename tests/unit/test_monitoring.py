@@ -4,9 +4,12 @@ import re
 
 import pytest
 
+from shared import metrics
 from shared.errors import FacememError
 from shared.jobs.backlog import TROUBLES
+from shared.metrics import Reading
 from tests.compose import ROOT, read_compose, required_variables
+from tests.prometheus import tried
 from tests.queries import ALERTS, DASHBOARD, ITS_LABELS, MONITORING, asked, described, queries, series
 
 PAGE = (ROOT / "docs" / "monitoring.md").read_text()
@@ -74,6 +77,37 @@ def test_the_page_has_the_metrics_as_they_are_defined() -> None:
         f"| `{each.name}` | {each.kind} | {', '.join(f'`{label}`' for label in each.labels)} | {each.documentation} |"
         for each in described()
     ]
+
+
+def test_the_page_says_which_are_of_the_whole_system() -> None:
+    readings = {each.name for each in vars(metrics).values() if isinstance(each, Reading)}
+    assert {each.name for each in described()[:12]} == readings
+    assert "the first twelve of the table" in PAGE
+
+
+def test_panels_show_loads_that_are_over_before_the_first_scrape() -> None:
+    """The series come into being with the load; a worker is loading, and has no time to tell of yet."""
+    loads = "facemem_model_load_seconds"
+    test = {
+        "input_series": [
+            {"series": f'{loads}_{of}{{networks="{networks}"}}', "values": f"_x4 {value}x60"}
+            for networks, its in {"finder": {"sum": 3, "count": 1}, "encoders": {"sum": 0, "count": 0}}.items()
+            for of, value in its.items()
+        ],
+        "promql_expr_test": [
+            {
+                "expr": QUERIES[f"{panel} A"],
+                "eval_time": "30m",
+                "exp_samples": [{"labels": f'{{networks="{networks}"}}', "value": value} for networks, value in shown],
+            }
+            for panel, shown in {
+                "Loading networks": [("finder", 3)],
+                "Networks loaded since the start": [("encoders", 0), ("finder", 1)],
+            }.items()
+        ],
+    }
+    wrong = tried(MONITORING / "alerts.yml", [test])
+    assert not wrong, wrong
 
 
 def test_names_are_as_prometheus_wants_them() -> None:

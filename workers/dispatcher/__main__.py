@@ -13,6 +13,7 @@ from shared.jobs.keeping import unless_kept
 from shared.jobs.states import Stage
 from shared.jobs.wake import Notices
 from shared.pipeline.connections import Connections
+from shared.pipeline.watchdog import forget_beats
 from shared.settings import settings
 from workers.dispatcher.abandoned import remove_abandoned
 from workers.dispatcher.dispatch import sweep, tick
@@ -41,6 +42,7 @@ PACES_SECONDS = 60.0
 def main() -> None:
     """Do all rounds until told to stop. The seldom ones have threads of their own: storage away holds up nobody."""
     configured = settings()
+    forget_beats(configured.heartbeat_file)
     logs.configure(configured, "dispatcher")
     metrics.dispatcher_begins(Stage)
     metrics.serve(configured)

@@ -12,7 +12,7 @@ from shared.jobs import closing, delivery
 from shared.jobs.delivery import Batch
 from shared.jobs.states import Priority, Stage
 from shared.jobs.sweep import take_back_lost, take_back_undelivered
-from shared.pipeline.broker import asked
+from shared.pipeline.broker import asked, try_writing
 from shared.pipeline.connections import Connections
 from shared.pipeline.messages import send
 from shared.pipeline.stages import BATCH_IMAGES, batch_size
@@ -76,14 +76,15 @@ def let_in(connections: Connections) -> int:
         jobs = open_jobs(connection, settings.window_images)
     if jobs:
         with asked():
-            connections.broker.ping()
+            try_writing(connections.broker)
     admitted = 0
     deadline = monotonic() + ROUND_SECONDS
     while jobs and monotonic() < deadline:
         still_open = []
         for job in jobs:
-            batches = _admit_one(connections, job)
-            send(connections.celery, batches, job.priority)
+            with structlog.contextvars.bound_contextvars(job=str(job.id)):
+                batches = _admit_one(connections, job)
+                send(connections.celery, batches, job.priority)
             let_in = sum(len(batch.image_ids) for batch in batches)
             metrics.LET_IN.inc(let_in)
             admitted += let_in
@@ -104,7 +105,7 @@ def _admit_one(connections: Connections, job: OpenJob) -> list[Batch]:
             batches = delivery.admit(connection, job.id, stage, most, settings.dispatch_lease_seconds)
         for batch in batches:
             about = {"stage": stage, "batch": str(batch.id), "images": list(batch.image_ids)}
-            log.info("let_in", job=str(job.id), **about)
+            log.info("let_in", **about, attempt=batch.attempt)
         images = sum(len(batch.image_ids) for batch in batches)
         if images:
             job.room -= images

@@ -4,6 +4,7 @@ import structlog
 
 from shared import metrics
 from shared.jobs import deadlines
+from shared.pipeline import counting
 from shared.pipeline.connections import Connections
 
 log = structlog.get_logger()
@@ -18,7 +19,10 @@ def fail_late(connections: Connections) -> int:
         late = deadlines.late_jobs(connection, JOBS_A_ROUND)
     for job_id in late:
         with connections.database.begin() as connection:
-            images = deadlines.fail_late(connection, job_id)
+            late_at = deadlines.fail_late(connection, job_id)
+        for stage, images in late_at.items():
+            counting.given_up(stage, "deadline_passed", images)
+        images = sum(late_at.values())
         metrics.LATE_IMAGES.inc(images)
         log.info("deadline_passed", job=str(job_id), count=images)
         failed += images

@@ -7,7 +7,6 @@ from flask import Response, jsonify
 from flask_openapi3 import APIBlueprint, Tag
 
 from services.api import quotas
-from services.api.authentication import keys_required, listens_here_only
 from services.api.caller import OPEN, caller
 from services.api.keys import stored
 from services.api.parts import parts
@@ -24,6 +23,7 @@ from services.api.schemas.keys import (
     TenantUsage,
 )
 from services.api.scopes import Scope
+from shared.doors import is_loopback, keys_required
 from shared.settings import Settings
 
 api = APIBlueprint(
@@ -94,6 +94,7 @@ def tenant() -> dict[str, Any]:
             max_stored_bytes=allowed.max_stored_bytes,
             max_queued_images=allowed.max_queued_images,
             requests_per_minute=ours.settings.requests_per_minute if counted else None,
+            pictures_per_minute=ours.settings.pictures_per_minute if counted else None,
             submissions_per_minute=ours.settings.submissions_per_minute if counted else None,
         ),
         usage=TenantUsage(stored_bytes=has.stored_bytes, queued_images=has.queued_images, open_jobs=has.open_jobs),
@@ -104,6 +105,6 @@ def openness(settings: Settings) -> str:
     """Who may use this service, in a sentence."""
     if keys_required(settings):
         return "closed: every caller needs a key"
-    if listens_here_only(settings):
+    if is_loopback(settings.api_host):
         return "open: anybody on this machine may use this service without a key"
     return "open: anybody who reaches this service may use it without a key"

@@ -57,6 +57,14 @@ class RankedFace(FaceResult):
     )
 
 
+class FaceInSet(RankedFace):
+    """A face by itself, with the number of those that its rank is among."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_RANKED_EXAMPLE | {"scored": 100}]})
+
+    scored: int = Field(description="scored faces that the job has now")
+
+
 class FacesPage(BaseModel):
     """Some faces of a job. While it runs no face is listed twice, and none that was there when the listing began is
     left out; faces that are scored later appear where they belong, if the listing has not passed that place.

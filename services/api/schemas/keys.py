@@ -101,6 +101,9 @@ class TenantQuotas(BaseModel):
     max_stored_bytes: int | None = Field(description="bytes in storage", examples=[50_000_000_000])
     max_queued_images: int | None = Field(description="images that are not finished", examples=[1_000_000])
     requests_per_minute: int | None = Field(description="with one key; null: without a key none are counted")
+    pictures_per_minute: int | None = Field(
+        description="likewise, of photos and crops, which are counted by themselves"
+    )
     submissions_per_minute: int | None = Field(description="likewise, of requests that make work or take room")
 
 
@@ -129,6 +132,7 @@ class TenantAnswer(BaseModel):
                         "max_stored_bytes": None,
                         "max_queued_images": None,
                         "requests_per_minute": None,
+                        "pictures_per_minute": None,
                         "submissions_per_minute": None,
                     },
                     "usage": {"stored_bytes": 81_234, "queued_images": 12, "open_jobs": 1},

@@ -51,8 +51,26 @@ class StageLoad(BaseModel):
     ready: int = Field(description="wait to be let in", examples=[9_000])
     dispatched: int = Field(description="let in, and wait for a worker", examples=[112])
     running: int = Field(description="in a worker's hands", examples=[16])
+    waited_seconds: float | None = Field(
+        description="how long the image that was let in first has waited for a worker; null if none waits for one",
+        examples=[3.5],
+    )
     oldest_seconds: float | None = Field(
         description="since the oldest job with images here was submitted; null if there is none", examples=[41.5]
+    )
+
+
+class Process(BaseModel):
+    """A process that is connected to the database."""
+
+    name: str = Field(
+        description="what tells it from others of its kind; that of a worker is `what@where`",
+        examples=["detection-1@box"],
+    )
+    seen_seconds: float = Field(
+        description="since it last used the database: whoever is at work does so every few seconds, who has nothing to "
+        "do need not",
+        examples=[1.2],
     )
 
 
@@ -62,6 +80,7 @@ class Processes(BaseModel):
     work: str = Field(description="a stage, `dispatcher` or `api`", examples=["detection"])
     version: str = Field(examples=["0.1.0"])
     number: int = Field(description="how many there are, several copies of one API counted once", examples=[2])
+    members: list[Process] = Field(description="each of them; copies of one name on one machine are told as one")
 
 
 class System(BaseModel):

@@ -138,6 +138,20 @@ class JobsPage(BaseModel):
     next_cursor: str | None = Field(description="for the next page, with the same filters; null: there is none")
 
 
+class FailureCount(BaseModel):
+    """Images of a job that failed for one reason."""
+
+    reason: str = Field(description="a stable code, as results have it", examples=["fetch_failed"])
+    images: int = Field(examples=[4])
+    retriable: int = Field(description="those of them that can be tried again", examples=[3])
+
+
+class Failures(BaseModel):
+    """Why images of a job failed."""
+
+    reasons: list[FailureCount] = Field(description="in the order of their codes; none if no image failed")
+
+
 class RetryOptions(BaseModel):
     """Which images are to be tried again."""
 

@@ -15,15 +15,19 @@ RESTART = "Look at its log; `facemem up` and compose start again what ended."
 
 
 def checks(local: LocalSettings) -> list[Check]:
-    """In the order in which one thing stands on another. What runs is looked into as far as it can be reached."""
+    """In the order in which one thing stands on another. What runs is looked into as far as it can be reached.
+
+    Where the settings name a system elsewhere, they are about that one, not about what this machine could do.
+    """
     # The addresses are those of nothing: what is asked of these settings is everything else.
     nowhere = SecretStr("")
     configured = Settings(database_url=nowhere, broker_url=nowhere, storage_url="")
     there = reached(local)
     return [
-        *_machine(local),
-        *_servers(local),
-        *_science(local, configured),
+        *([] if there.elsewhere else _machine(local)),
+        *_servers(local, there),
+        *([] if there.elsewhere else _science(local, configured)),
+        *([] if there.elsewhere else _own_doors(configured)),
         *_doors(configured, there),
         *_database(configured, there),
         *_broker(there),
@@ -56,19 +60,21 @@ def _machine(local: LocalSettings) -> Iterator[Check]:
     )
 
 
-def _servers(local: LocalSettings) -> Iterator[Check]:
-    yield Check(
-        "PostgreSQL",
-        _later("servers", "postgres", local),
-        "It holds every job and every state: without it nothing can be served.",
-        f"{INSTALL}; or name one in FACEMEM_DATABASE_URL.",
-    )
-    yield Check(
-        "Redis",
-        _later("servers", "broker", local),
-        "Workers get their messages through it: without it no new work is begun.",
-        f"{INSTALL}; or name one in FACEMEM_BROKER_URL.",
-    )
+def _servers(local: LocalSettings, there: Reached) -> Iterator[Check]:
+    if there.database or not there.elsewhere:
+        yield Check(
+            "PostgreSQL",
+            _later("servers", "postgres", local),
+            "It holds every job and every state: without it nothing can be served.",
+            f"{INSTALL}; or name one in FACEMEM_DATABASE_URL.",
+        )
+    if there.broker or not there.elsewhere:
+        yield Check(
+            "Redis",
+            _later("servers", "broker", local),
+            "Workers get their messages through it: without it no new work is begun.",
+            f"{INSTALL}; or name one in FACEMEM_BROKER_URL.",
+        )
 
 
 def _science(local: LocalSettings, configured: Settings) -> Iterator[Check]:
@@ -100,7 +106,7 @@ def _science(local: LocalSettings, configured: Settings) -> Iterator[Check]:
     )
 
 
-def _doors(configured: Settings, there: Reached) -> Iterator[Check]:
+def _own_doors(configured: Settings) -> Iterator[Check]:
     yield Check(
         "ports",
         _later("machine", "ports", configured),
@@ -114,6 +120,9 @@ def _doors(configured: Settings, there: Reached) -> Iterator[Check]:
         "Whoever reaches it sees the faces of all, and can delete them.",
         "Leave FACEMEM_KEYS at auto or set it to required, or FACEMEM_API_HOST to 127.0.0.1.",
     )
+
+
+def _doors(configured: Settings, there: Reached) -> Iterator[Check]:
     yield Check(
         "Flower",
         _later("doors", "flower", configured, there.flower),
@@ -136,12 +145,13 @@ def _doors(configured: Settings, there: Reached) -> Iterator[Check]:
 
 
 def _watching(configured: Settings, there: Reached) -> Iterator[Check]:
-    yield Check(
-        "metrics",
-        _later("watching", "metrics", there.scrape_file),
-        "Prometheus sees nothing of a process that does not show them, and its alerts are silent.",
-        RESTART,
-    )
+    if there.scrape_file is not None:
+        yield Check(
+            "metrics",
+            _later("watching", "metrics", there.scrape_file),
+            "Prometheus sees nothing of a process that does not show them, and its alerts are silent.",
+            RESTART,
+        )
     yield Check(
         "traces",
         _later("watching", "traces", configured),
@@ -190,6 +200,13 @@ def _database(configured: Settings, there: Reached) -> Iterator[Check]:
         _later("database", "webhooks", url),
         "Whoever waits for these events does not hear of them.",
         "See why: facemem webhooks list, then deliveries ID. Then turn them on again with PATCH, or delete them.",
+        optional=True,
+    )
+    yield Check(
+        "backup",
+        _later("database", "backup", url),
+        "A disk that breaks takes with it what no backup has.",
+        "Make one: facemem backup FILE. Every night is a good rhythm: docs/upgrades.md, Backups.",
         optional=True,
     )
     if there.api is None:

@@ -27,11 +27,11 @@ def doctor(home: Path | None, as_json: bool) -> None:
     import json
     from dataclasses import asdict
 
-    from services.cli.connection import local_settings
     from services.cli.doctor.check import tried
     from services.cli.doctor.checks import checks
     from services.cli.doctor.table import outcomes_view
     from services.cli.terminal import notes, results
+    from services.local.folder import local_settings
 
     outcomes = []
     with notes().status("Checking") as line:

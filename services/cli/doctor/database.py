@@ -15,6 +15,7 @@ from shared.settings import Settings
 CONNECT_SECONDS = 5
 ONE_PROCESS = POOL_SIZE + POOL_OVERFLOW  # connections that one more process may take
 CLOCK_SECONDS = 2.0
+OLD_BACKUP_DAYS = 7
 OLD_SECONDS = 900.0  # what waits for a worker for so long waits for too few of them
 
 
@@ -102,6 +103,18 @@ def webhooks(url: str) -> str:
     return "every event of the last day was taken"
 
 
+def backup(url: str) -> str:
+    """One was made not long ago."""
+    with _connected(url) as connection:
+        made = connection.scalar(_BACKUP)
+    if made is None:
+        raise Missing("none was ever made of this database")
+    days = (datetime.now(UTC) - made).days
+    if days > OLD_BACKUP_DAYS:
+        raise Missing(f"the last one was made {days} days ago")
+    return f"the last one was made at {made:%Y-%m-%d %H:%M} UTC"
+
+
 def work(url: str, configured: Settings) -> str:
     """It goes on: dispatcher, stages, and what images wait for."""
     with _connected(url) as connection:
@@ -133,6 +146,7 @@ select stage, count(*) as images,
     extract(epoch from now() - min(lease_expires_at) + make_interval(secs => :lease))::float as age
 from images where state = 'dispatched' group by stage order by stage
 """)
+_BACKUP = text("select max(at) from audit where action = 'backup.created'")
 _WEBHOOKS = text("""
 select
     (select count(*) from webhooks where disabled_at is not null),

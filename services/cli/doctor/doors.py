@@ -1,13 +1,12 @@
 """What is open: storage to us, the API and Flower to others."""
 
-import ipaddress
 from urllib.parse import urlsplit
 from uuid import uuid4
 
 import httpx
 
-from services.api.authentication import keys_required
 from services.cli.doctor.check import Missing
+from shared.doors import is_loopback, keys_required
 from shared.images.formats import JPEG
 from shared.settings import Settings
 from shared.storage import keys
@@ -79,11 +78,3 @@ def flower(configured: Settings, url: str | None) -> str:
     if status != httpx.codes.UNAUTHORIZED:
         raise Missing(f"{url} answers {status}")
     return f"{url} answers, and asks for its password"
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches what listens there."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

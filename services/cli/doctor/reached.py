@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from services.local.folder import running
+from shared.doors import is_loopback
 from shared.settings import LocalSettings
 
 SOCKET_FOLDER = 4  # the line of postmaster.pid that says where the socket is, from 0
@@ -20,6 +21,7 @@ class Reached:
     storage: str | None
     flower: str | None
     api: str | None
+    elsewhere: bool  # the API that is named is not on this machine
     heartbeats: Path | None
     scrape_file: Path | None
 
@@ -35,6 +37,7 @@ def reached(local: LocalSettings) -> Reached:
         local.storage_url or (f"folder:{home / 'objects'}" if home else None),
         run.flower_url if run else None,
         local.api_url or (run.api_url if run else None),
+        local.api_url is not None and not is_loopback(urlsplit(local.api_url).hostname or ""),
         home / "heartbeats" if home else None,
         home / "scrape.json" if home else None,
     )

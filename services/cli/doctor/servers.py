@@ -17,6 +17,10 @@ from shared.settings import LocalSettings, Settings
 
 SECONDS = 5.0
 OLLAMA_VERSION = "0.24.0"  # as in docker-compose.yml
+AWAY = (
+    "Start it again: facemem up; docker compose up -d; kubectl rollout restart deployment/api. If it does not stay, "
+    "the end of its log says why. If it runs, look at what lies between: the address, a proxy, a firewall."
+)
 CANNOT_LOAD = "llama3.2-vision"  # newer ones, this model
 
 
@@ -77,12 +81,16 @@ def system(local: LocalSettings) -> str:
     url = local.api_url or (run.api_url if run else None)
     if url is None:
         raise Missing(f"none runs on {local.home}")
-    health = httpx.get(f"{url.rstrip('/')}/readyz", timeout=SECONDS).json()
-    if health["status"] == "ok":
+    try:
+        health = httpx.get(f"{url.rstrip('/')}/readyz", timeout=SECONDS).json()
+        status = str(health["status"])
+    except (httpx.HTTPError, ValueError, LookupError, TypeError) as error:
+        raise Degraded(f"no facemem answers at {url}: {type(error).__name__}", AWAY) from error
+    if status == "ok":
         return f"{url} is ready"
     degraded = health.get("degraded", [])
     wrong = [each["detail"] for each in degraded] or [
         f"{part}: {said}" for part, said in health["checks"].items() if said != "ok"
     ]
     advice = dict.fromkeys(each["advice"] for each in degraded) or ["No request is served. Its log says more."]
-    raise Degraded("\n".join([f"{url} is {health['status']}", *wrong]), "\n".join(advice))
+    raise Degraded("\n".join([f"{url} is {status}", *wrong]), "\n".join(advice))

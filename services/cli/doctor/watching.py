@@ -11,9 +11,9 @@ from shared.settings import Settings
 SECONDS = 5.0
 
 
-def metrics(scrape_file: Path | None) -> str:
+def metrics(scrape_file: Path) -> str:
     """Each process that the file for Prometheus names shows its metrics."""
-    if scrape_file is None or not scrape_file.is_file():
+    if not scrape_file.is_file():
         return "not shown: FACEMEM_METRICS_PORT names no port here"
     named = [(each["labels"]["job"], each["targets"][0]) for each in json.loads(scrape_file.read_text())]
     if silent := [f"{job} at {address}" for job, address in named if not _shows_metrics(address)]:

@@ -34,8 +34,8 @@ def located(bundle: str, home: Path | None, digest: str | None = None) -> Path:
 
     Raises BundleInvalid if there is none, BundleAmbiguous if there are several.
     """
-    from services.cli.connection import local_settings
     from services.local.bundles import here, in_use
+    from services.local.folder import local_settings
 
     local = local_settings(home)
     try:

@@ -22,9 +22,9 @@ def list_bundles(home: Path | None) -> None:
 def print_list(home: Path | None) -> None:
     """The table of all whole bundles; damaged ones are named beside it."""
     from services.cli.bundle_tables import bundles_table
-    from services.cli.connection import local_settings
     from services.cli.terminal import notes, plain, results
     from services.local.bundles import here, in_use
+    from services.local.folder import local_settings
     from shared.errors import BundleInvalid
 
     local = local_settings(home)

@@ -29,11 +29,10 @@ def use(bundle: str | None, shipped: bool, digest: str | None, home: Path | None
     facemem models use ~/Downloads/mine --digest 3b1f...  # all 64 digits
     facemem models use --shipped
     """
-    from services.cli.connection import local_settings
     from services.cli.models.checks_view import checks_view
     from services.cli.terminal import notes, plain, results
     from services.local import bundles
-    from services.local.folder import running
+    from services.local.folder import local_settings, running
     from shared.memorability import verification
 
     if (bundle is None) != shipped:

@@ -11,18 +11,22 @@ from uuid import uuid4
 import pytest
 from flask.testing import FlaskClient
 from pydantic import SecretStr
+from sqlalchemy import text
 from sqlalchemy.engine import make_url
 from werkzeug.test import TestResponse
 
 from services.api.factory import create_app
 from services.api.submission import spool
 from services.local.postgres import SOCKET_NAME, Postgres
+from shared.errors import BrokerUnavailable
+from shared.jobs.backlog import Backlog
 from shared.jobs.health import Presence
 from shared.pipeline.connections import Connections
 from shared.settings import Settings
 from tests.integration.api.conftest import problem, submitted
 from tests.relay import Relay
 from tests.servers import Bucket
+from workers.dispatcher.dispatch import tick
 
 # What is known without the database: settings, and bundles on disk.
 WITHOUT_DATABASE = {"/v1/limits", "/v1/models"}
@@ -106,6 +110,38 @@ def test_without_redis_jobs_are_accepted_and_watched(client: FlaskClient, redis:
     assert client.get(answer.get_json()["links"]["self"]).get_json()["state"] == "running"
     redis.open()
     assert readiness(client) == WELL
+
+
+def test_a_redis_that_is_full_is_told_apart_from_one_that_works(
+    client: FlaskClient, settings: Settings, connections: Connections
+) -> None:
+    """It answers PING all the same. Nothing is let in meanwhile, so nothing is sent in vain."""
+    server = connections.broker
+    before = server.info("memory")["maxmemory"]
+    assert submitted(client, ("a.jpg", b"-")).status_code == 202
+    server.config_set("maxmemory", 1)
+    try:
+        assert server.ping()
+        assert readiness(client) == (200, "degraded", ["broker_unavailable"])
+        assert told(settings, "facemem_broker_up") == [0.0]
+        with pytest.raises(BrokerUnavailable):
+            tick(connections)
+        with connections.database.connect() as connection:
+            assert connection.scalars(text("select state from images")).all() == ["ready"]
+    finally:
+        server.config_set("maxmemory", before)
+    assert readiness(client) == WELL
+    assert told(settings, "facemem_broker_up") == [1.0]
+    assert tick(connections) == 1
+
+
+def told(settings: Settings, name: str) -> list[float]:
+    """The samples of one metric, as a scrape reads it from the database and the broker."""
+    backlog = Backlog(settings)
+    try:
+        return [sample.value for metric in backlog.collect() for sample in metric.samples if sample.name == name]
+    finally:
+        backlog.close()
 
 
 def test_without_storage_files_are_refused_and_the_rest_is_served(client: FlaskClient, s3: Relay) -> None:

@@ -18,6 +18,7 @@ from shared.storage.folder import FolderObjects
 from tests.integration.filled import fill, put_back
 
 UPLOAD = UUID(int=5)
+STATES = b"states on their way to scoring"
 ROWS = (
     "insert into tenants (name, max_queued_images) values ('press', 7)",
     """
@@ -62,6 +63,11 @@ def filled(connections: Connections, new_job: Callable[..., UUID], tmp_path: Pat
         erase.erase_job(connection, jobs["deleted"], erase.Order("local", "open", "request", 0))
         for statement in ROWS:
             connection.execute(text(statement.replace(":", "\\:")))
+        states = keys.batch_states(jobs["running"], UUID(int=6))
+        connection.execute(
+            text("update faces set states_key = :key where image_id = :image"), {"key": states, "image": first}
+        )
+    connections.objects.put(states, STATES)
     connections.objects.clear(keys.job(jobs["deleted"]))
     connections.objects.put(keys.upload(UPLOAD), b"jpeg")
     connections.objects.grant("a", 1, "b", 1)  # has the secret made that tokens are signed with

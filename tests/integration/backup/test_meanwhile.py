@@ -24,6 +24,7 @@ from shared.settings import Settings
 from shared.storage import keys
 from tests.integration.backup.test_compared import rows
 from tests.integration.conftest import counters_are_exact
+from tests.integration.filled import put_back
 from workers.dispatcher.dispatch import tick
 
 ORDER = erase.Order("local", "open", "request", 0)
@@ -80,6 +81,31 @@ def test_what_is_deleted_meanwhile_is_told(
     assert (made.gone, made.lost) == (gone - 1, 1), "the states of its batch are in no row here"
     restore(elsewhere, tmp_path / "kept.tar")
     assert any(str(filled["finished"]) in row for row in rows(elsewhere.database_url)["jobs"])
+
+
+def test_an_upload_that_an_image_waits_for_is_missed_and_no_other(
+    place: Place, filled: dict[str, UUID], connections: Connections, tmp_path: Path
+) -> None:
+    job, (waited_for, announced) = filled["running"], (UUID(int=7), UUID(int=8))
+    with connections.database.begin() as connection:
+        image = connection.scalar(text("select max(id) from images where job_id = :job"), {"job": job})
+        for upload, taker in ((waited_for, job), (announced, None)):
+            about = {"id": upload, "job": taker}
+            connection.execute(
+                text("""
+                    insert into uploads (id, tenant, name, size, media_type, expires_at, job_id)
+                    values (:id, 'local', '', 4, 'image/jpeg', now() + interval '1 day', :job)
+                """),
+                about,
+            )
+    put_back(connections, image, Stage.INTAKE, "ready")
+    with connections.database.begin() as connection:
+        connection.execute(
+            text("update images set source_url = 'upload:' || :upload, original_key = null where id = :image"),
+            {"upload": str(waited_for), "image": image},
+        )
+    made = backup(place, tmp_path / "kept.tar")
+    assert (made.gone, made.lost) == (0, 1)
 
 
 def test_work_that_was_under_way_is_finished_after_the_restore(

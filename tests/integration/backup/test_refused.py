@@ -127,6 +127,20 @@ def test_an_interrupted_restore_is_done_again(kept: Path, place: Place, elsewher
     assert refused(elsewhere, kept) == "restore_not_empty"
 
 
+def test_an_interrupted_one_is_not_taken_for_done_because_others_wrote_rows(kept: Path, elsewhere: Place) -> None:
+    def interrupted(doing: str, done: int, total: int) -> None:
+        if doing == "Objects":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        restore(elsewhere, kept, report=interrupted)
+    engine = create_engine(elsewhere.database_url)
+    with engine.begin() as connection:  # as if somebody had started the system, and made a key
+        connection.execute(text("insert into tenants (name, max_queued_images) values ('press', 7)"))
+    engine.dispose()
+    assert refused(elsewhere, kept) == "restore_not_empty"
+
+
 def interrupted(*_: object) -> None:
     raise KeyboardInterrupt
 
