@@ -21,8 +21,8 @@ install: $(READY) ## set everything up in .venv (a few minutes and some gigabyte
 demo: $(READY) ## show the whole way on sample photographs: table on the screen, contact sheet in out/
 	$(BIN)/facemem demo --output out
 
-test: $(READY) ## run all tests, against real servers
-	$(BIN)/pytest $(SIDE_BY_SIDE) --dist loadfile --no-loadscope-reorder
+test: $(READY) ## run all tests, against real servers; report in out/tests.xml, pictures in out/pictures
+	$(BIN)/pytest $(SIDE_BY_SIDE) --dist loadfile --no-loadscope-reorder --junitxml=out/tests.xml
 
 torture: $(READY) ## kill, freeze and starve a running system in every way, for hours (SHARE=0.1: a tenth of that)
 	FACEMEM_TORTURE=$(or $(SHARE),full) $(BIN)/pytest $(SIDE_BY_SIDE) --dist worksteal tests/torture tests/integration/hostile

@@ -24,7 +24,9 @@ from sqlalchemy.engine import make_url
 from services.local.postgres import SOCKET_NAME, Postgres
 from services.local.supervisor import Process, Supervisor
 from shared.jobs.states import Stage
+from tests.browser import browser_page
 from tests.compose import ROOT
+from tests.kept import kept
 from tests.photo_server import photo_server
 from tests.photographs import portraits
 from tests.relay import Relay
@@ -73,9 +75,35 @@ def machine(name: str, environment_file: Path, folder: Path) -> Iterator[dict[St
     shutil.rmtree(folder)
 
 
-def flower(running: Running, page: str) -> httpx.Response:
+def login(running: Running) -> tuple[str, str]:
     user, password = running.system.flower_login.removeprefix("user ").split(", password ")
-    return httpx.get(f"{running.system.flower_url}{page}", auth=(user, password), timeout=60).raise_for_status()
+    return user, password
+
+
+def flower(running: Running, page: str) -> httpx.Response:
+    return httpx.get(f"{running.system.flower_url}{page}", auth=login(running), timeout=60).raise_for_status()
+
+
+def show(running: Running, job: UUID, done: dict[str, dict[str, object]]) -> None:
+    """Leave for people to look at what Flower shows, and what each machine did."""
+    user, password = login(running)
+    with browser_page(http_credentials={"username": user, "password": password}) as page:
+        page.goto(f"{running.system.flower_url}/workers")
+        page.get_by_text("intake-1@tokyo").first.wait_for()
+        page.screenshot(path=kept("two-machines.png"))
+    lost = "select count(*) from attempts join images on image_id = images.id where job_id = :job"
+    lines = [
+        f"{running.client.job(job).counts['succeeded']} of {IMAGES} images succeeded, one result each; "
+        f"{running.scalar(lost, job=job)} attempts were lost with their workers.",
+        "",
+        "| worker | messages that it took | of these ended well |",
+        "|---|---|---|",
+        *(
+            f"| {name} | {each['task-received'] or 0} | {each['task-succeeded'] or 0} |"
+            for name, each in sorted(done.items())
+        ),
+    ]
+    kept("two-machines.md").write_text("\n".join(lines) + "\n")
 
 
 def at_intake(running: Running, job: UUID) -> int:
@@ -127,6 +155,7 @@ def test_one_is_frozen_and_one_is_killed_and_all_is_done(start: Start, tmp_path:
             for place in ("berlin", "tokyo"):
                 assert done[f"intake-1@{place}"]["task-received"] > 0, f"{place} did nothing"
                 assert f"intake-1@{place}" in flower(running, "/workers").text
+            show(running, job, done)
 
 
 def killed_in_mid_job(running: Running, job: UUID, workers: dict[Stage, psutil.Process]) -> list[int]:

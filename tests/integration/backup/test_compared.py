@@ -17,6 +17,7 @@ from shared.storage.objects import Objects
 from shared.storage.s3 import S3Objects
 from tests.integration.backup.conftest import STATES
 from tests.integration.conftest import counters_are_exact
+from tests.kept import kept as left_to_look_at
 from tests.servers import Bucket
 
 
@@ -68,17 +69,32 @@ def counted(found: dict[str, list[str]]) -> dict[str, list[str]]:
     return found | {"job_counts": [row for row in found["job_counts"] if not row.endswith(",0)")]}
 
 
+def show(
+    wanted: dict[str, list[str]], after: dict[str, list[str]], objects: dict[str, bytes], again: dict[str, bytes]
+) -> None:
+    """Leave the comparison for people to look at."""
+    lines = ["| | before | after the restore | differ |", "|---|---|---|---|"]
+    for table in sorted(wanted):
+        differ = len(set(wanted[table]) ^ set(after[table]))
+        lines.append(f"| rows of {table} | {len(wanted[table])} | {len(after[table])} | {differ} |")
+    differ = sum(objects.get(key) != again.get(key) for key in {*objects, *again})
+    lines.append(f"| objects, byte by byte | {len(objects)} | {len(again)} | {differ} |")
+    left_to_look_at("restore.md").write_text("\n".join(lines) + "\n")
+
+
 def test_what_is_restored_is_what_was_kept(
     kept: Path, place: Place, elsewhere: Place, database: Engine, filled: dict[str, UUID]
 ) -> None:
-    before = rows(place.database_url)
+    before, objects = rows(place.database_url), named(content(place.objects))
     empty = [table for table, each in before.items() if not each]
     assert empty == ["arrivals"], "a table that nothing is compared of"
     restored = restore(elsewhere, kept)
     assert restored.resumed == 2
     resumed(database)
-    assert counted(rows(elsewhere.database_url)) == counted(rows(place.database_url))
-    assert content(elsewhere.objects) == named(content(place.objects))
+    wanted, after = counted(rows(place.database_url)), counted(rows(elsewhere.database_url))
+    show(wanted, after, objects, content(elsewhere.objects))
+    assert after == wanted
+    assert content(elsewhere.objects) == objects
     assert (elsewhere.objects.root / GRANTS_FILE).read_bytes() == (place.objects.root / GRANTS_FILE).read_bytes()
     assert (elsewhere.bundles / "abc" / "config.json").read_text() == "{}"
     assert elsewhere.choice.read_text() == place.choice.read_text()
