@@ -1,7 +1,7 @@
 """One face: its score, why it has it, and what it would have under other words."""
 
 from services.api.schemas import Explanation, FaceResult, ImageResult, JobStatus
-from services.api.schemas.faces import RankedFace
+from services.api.schemas.faces import FaceInSet
 from services.api.schemas.trace import ImageTrace
 from services.client.topic import Topic
 
@@ -9,9 +9,9 @@ from services.client.topic import Topic
 class Faces(Topic):
     """Faces and images, and pictures of them."""
 
-    def face(self, face_id: int) -> RankedFace:
-        """One face by its id, with its place among those of its job."""
-        return self._calls.get(f"/v1/faces/{face_id}", RankedFace)
+    def face(self, face_id: int) -> FaceInSet:
+        """One face by its id, with its place among those of its job, and how many these are."""
+        return self._calls.get(f"/v1/faces/{face_id}", FaceInSet)
 
     def explanation(self, face: FaceResult) -> Explanation:
         """What every word adds at every region."""

@@ -10,7 +10,7 @@ from uuid import UUID
 import httpx
 
 from services.api.schemas import JobStatus
-from services.api.schemas.status import JobsPage, Retry
+from services.api.schemas.status import FailureCount, Failures, JobsPage, Retry
 from services.client import errors, event_stream
 from services.client.topic import Topic
 from shared.jobs.states import OPEN, JobState
@@ -111,6 +111,10 @@ class Watching(Topic):
     def cancel(self, job_id: UUID | str) -> JobStatus:
         """Withdraws a job. Images that are finished keep their results."""
         return self._calls.post(f"/v1/jobs/{job_id}/cancel", JobStatus, repeatable=True)
+
+    def failures(self, job_id: UUID | str) -> list[FailureCount]:
+        """Why images of a job failed: how many for each reason, and how many of these can be tried again."""
+        return self._calls.get(f"/v1/jobs/{job_id}/failures", Failures).reasons
 
     def retry(self, job_id: UUID | str, reasons: Sequence[str] = (), *, preview: bool = False) -> Retry:
         """Tries images that failed again: those that failed for one of these reasons, or all. With `preview` it only

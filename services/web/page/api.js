@@ -1,11 +1,13 @@
 // The API, for the page: keys, problems, and pictures that need a key.
 
-import { button, el, notice } from "./elements.js";
+import { button, el, modal, notice } from "./elements.js";
 
 const KEPT_KEY = "facemem.key";
 const AT_ONCE = 6;
 const MOST_PICTURES = 800;
 const SHORT_PAUSE = 2; // seconds that nobody has to be told of
+
+export const NEW_KEY = "facemem:key"; // what happens to the window when another key was entered
 
 export const LONGEST_NAME = 200; // of sets, files and keys, as /v1/limits says
 
@@ -22,7 +24,7 @@ export class Refused extends Error {
 /** The service did not answer at all. */
 export class Unreachable extends Error {
   constructor() {
-    super("The service cannot be reached. What it has accepted goes on; this page tries again.");
+    super("The service cannot be reached. What it has accepted goes on.");
     this.code = "unreachable";
   }
 }
@@ -40,6 +42,7 @@ export function forgetKey() {
  * Returns the Response; raises Refused or Unreachable. */
 export async function ask(path, options = {}) {
   const { patient = true, ...request } = options;
+  const mine = key();
   let answer;
   try {
     answer = await fetch(path, { ...request, headers: { ...headers(), ...request.headers } });
@@ -48,7 +51,7 @@ export async function ask(path, options = {}) {
     throw new Unreachable();
   }
   if (answer.status === 401) {
-    await askForKey(key() !== null);
+    if (key() === mine) await askForKey(mine !== null); // else another one was entered meanwhile
     return ask(path, options);
   }
   if (answer.status === 429 && patient) {
@@ -104,53 +107,49 @@ function askForKey(wasWrong) {
       event.preventDefault();
       sessionStorage.setItem(KEPT_KEY, field.value.trim());
       asking = null;
+      forget();
       dialog.close();
       dialog.remove();
       done();
+      window.dispatchEvent(new Event(NEW_KEY));
     };
     // A browser heeds the prevented cancel once; at the second Escape it closes the dialog all the same.
     const again = () => {
-      if (asking) dialog.showModal();
+      if (asking) modal(dialog);
     };
-    const dialog = el(
-      "dialog",
-      { class: "ask", "aria-labelledby": "key-title", oncancel: (event) => event.preventDefault(), onclose: again },
-      el(
-        "form",
-        { onsubmit: enter },
-        el("h2", { id: "key-title" }, "This service asks for a key"),
-        el(
-          "p",
-          {},
-          wasWrong ? "The key is not known here, or not any more. " : "",
-          "Whoever runs the service makes one: ",
-          el("code", {}, "facemem keys create"),
-          ". It stays in this tab and is forgotten with it.",
-        ),
-        el("label", { for: "key" }, "Key"),
-        field,
-        el("div", { class: "actions" }, button("Use this key", undefined, { type: "submit", class: "main" })),
-      ),
-    );
-    document.body.append(dialog);
-    dialog.showModal();
+    const listeners = { oncancel: (event) => event.preventDefault(), onclose: again };
+    const form = el("form", { onsubmit: enter }, keyQuestion(wasWrong, field));
+    const dialog = el("dialog", { class: "ask", "aria-labelledby": "key-title", ...listeners }, form);
+    modal(dialog);
   });
   return asking;
 }
 
+const keyQuestion = (wasWrong, field) => [
+  el("h2", { id: "key-title" }, "This service asks for a key"),
+  el(
+    "p",
+    {},
+    wasWrong ? "The key is not known here, or not any more. " : "",
+    "Whoever runs the service makes one: ",
+    el("code", {}, "facemem keys create"),
+    ". It stays in this tab and is forgotten with it.",
+  ),
+  el("label", { for: "key" }, "Key"),
+  field,
+  el("div", { class: "actions" }, button("Use this key", undefined, { type: "submit", class: "main" })),
+];
+
 // Pictures: a browser sends no key for an <img>, so with one they are fetched and shown from memory.
-const pictures = new Map();
+let pictures = new Map();
 const waiting = [];
 let underWay = 0;
 
 /** Let an <img> show a picture of the service. */
 export function show(image, path) {
   image.dataset.path = path;
-  if (!key()) {
-    image.src = path;
-    return;
-  }
-  const known = pictures.get(path);
+  image.onerror = () => missing(image);
+  const known = key() ? pictures.get(path) : path;
   if (known) {
     image.src = known;
     return;
@@ -159,41 +158,64 @@ export function show(image, path) {
   setTimeout(next); // when the picture is where it is to be seen
 }
 
-async function next() {
-  if (underWay >= AT_ONCE || waiting.length === 0) return;
-  const [image, path] = waiting.pop();
-  if (!image.isConnected || image.dataset.path !== path) {
-    next();
-    return;
+/** Have no picture in memory any more: it was deleted, or belongs to somebody else. */
+export function forgetPictures() {
+  pictures.forEach((address) => URL.revokeObjectURL(address));
+  pictures = new Map();
+}
+
+function next() {
+  while (underWay < AT_ONCE && waiting.length > 0) {
+    const [image, path] = waiting.pop();
+    if (image.isConnected && image.dataset.path === path) load(image, path);
   }
+}
+
+async function load(image, path) {
+  const kept = pictures;
   underWay += 1;
   try {
-    const address = pictures.get(path) ?? URL.createObjectURL(await (await ask(path)).blob());
-    pictures.set(path, address);
-    if (pictures.size > MOST_PICTURES) {
-      const [oldest, gone] = pictures.entries().next().value;
-      pictures.delete(oldest);
+    if (!kept.has(path)) kept.set(path, URL.createObjectURL(await (await ask(path)).blob()));
+    const address = kept.get(path);
+    if (kept !== pictures)
+      URL.revokeObjectURL(address); // all were forgotten meanwhile
+    else if (image.dataset.path === path) image.src = address;
+    if (kept.size > MOST_PICTURES) {
+      const [oldest, gone] = kept.entries().next().value;
+      kept.delete(oldest);
       URL.revokeObjectURL(gone);
     }
-    if (image.dataset.path === path) image.src = address;
   } catch {
-    image.classList.add("missing");
+    missing(image);
   } finally {
     underWay -= 1;
     next();
   }
 }
 
+function missing(image) {
+  image.classList.add("missing");
+  image.alt ||= "This picture cannot be shown";
+}
+
 /** Save what the service answers as a file. */
 export async function save(path, name) {
-  const link = el("a", { download: name });
-  if (key()) {
-    link.href = URL.createObjectURL(await (await ask(path)).blob());
-    setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
-  } else link.href = path;
+  download(key() ? URL.createObjectURL(await (await ask(path)).blob()) : path, name);
+}
+
+/** Have the browser save what is at an address, or in an object's, which is given up then. */
+export function download(href, name) {
+  const link = el("a", { download: name, href });
+  if (href.startsWith("blob:")) setTimeout(() => URL.revokeObjectURL(href), 60_000);
   document.body.append(link);
   link.click();
   link.remove();
+}
+
+/** What is known of the service under one key is not what it is under another. */
+function forget() {
+  models = tenant = limits = null;
+  forgetPictures();
 }
 
 let models = null;

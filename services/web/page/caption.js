@@ -4,23 +4,21 @@ import { el } from "./elements.js";
 
 /** A face's caption, each word on the colour of what it adds. */
 export function coloured(face) {
-  const most = Math.max(...face.words.map((word) => Math.abs(word.contribution)), 1e-9);
+  const shade = shades(face.words);
   return el(
     "p",
     { class: "coloured" },
-    pieces(face.caption, face.words).map(([text, word]) =>
-      word
-        ? el(
-            "span",
-            {
-              class: word.contribution < 0 ? "lowers" : "raises",
-              style: { "--weight": Math.abs(word.contribution) / most },
-            },
-            text,
-          )
-        : text,
-    ),
+    pieces(face.caption, face.words).map(([text, word]) => (word ? el("span", shade(word), text) : text)),
   );
+}
+
+/** The properties of a word's element that give it its colour: the heaviest of `words` has the full one. */
+export function shades(words, also = "") {
+  const most = Math.max(...words.map((word) => Math.abs(word.contribution)), 1e-9);
+  return (word) => ({
+    class: `${also} ${word.contribution < 0 ? "lowers" : "raises"}`.trim(),
+    style: { "--weight": Math.abs(word.contribution) / most },
+  });
 }
 
 /** A caption in pieces: [text, word or null]. Places count characters as Python does: code points. */

@@ -11,6 +11,9 @@ const ARCHIVES = {
   tgz: "application/gzip",
   "tar.gz": "application/gzip",
 };
+const BEGINNING = 12; // bytes by which a photograph is known
+const RATIO_FREE_BYTES = 64 * 1024 * 1024; // so much an archive may always have in it, as the service has it
+const UNREADABLE = "cannot be read";
 const PHOTOGRAPH = /\.(jpe?g|png|webp)$/i;
 // What a folder has beside photographs, without anybody having put it there; the service passes over it as well.
 const LITTER = /(^|[/\\])(\.(?!\.?([/\\]|$))|(__MACOSX|Thumbs\.db|desktop\.ini)([/\\]|$))/i;
@@ -36,78 +39,112 @@ function wrongWith({ size, begins, link }, most) {
   return begins && !mediaType(begins) ? "not a JPEG, PNG or WebP file" : null;
 }
 
-/** One chosen file: {file, name, size, type, archive, inside, wrong}. `wrong` says why it will be rejected, if it will. */
+/** One chosen file: {file, name, size, type, archive, inside, wrong}. `wrong` says why it will be rejected, if it will.
+ * Without a file: what could not be read when it was found. */
 export async function looked(file, name) {
-  const most = (await limit("max_file_bytes")) ?? Infinity;
-  const archive = archiveType(name);
-  const chosen = { file, name, size: file.size, type: null, archive, wrong: null };
-  if (archive) {
-    const whole = (await limit("max_submission_bytes")) ?? Infinity;
-    if (file.size > whole) chosen.wrong = "too large for one request";
-    else await lookInto(chosen, most);
-    return chosen;
+  const chosen = { file, name, size: file?.size ?? 0, type: null, archive: null, wrong: null };
+  if (!file) return { ...chosen, wrong: UNREADABLE };
+  chosen.archive = archiveType(name);
+  try {
+    await (chosen.archive ? lookInto(chosen) : lookAt(chosen));
+  } catch (error) {
+    if (!(error instanceof DOMException)) throw error; // that is the service's, not the file's
+    chosen.wrong = UNREADABLE;
   }
-  const begins = new Uint8Array(await file.slice(0, 12).arrayBuffer());
-  chosen.wrong = wrongWith({ size: file.size, begins }, most);
-  chosen.type = mediaType(begins);
   return chosen;
 }
 
-async function lookInto(chosen, most) {
-  const [images, unpacked] = [
-    (await limit("max_images_per_job")) ?? Infinity,
-    (await limit("max_unpacked_bytes")) ?? Infinity,
-  ];
+async function lookAt(chosen) {
+  const most = (await limit("max_file_bytes")) ?? Infinity;
+  const begins = new Uint8Array(await chosen.file.slice(0, BEGINNING).arrayBuffer());
+  chosen.wrong = wrongWith({ size: chosen.size, begins }, most);
+  chosen.type = mediaType(begins);
+}
+
+async function lookInto(chosen) {
+  const limits = await archiveLimits();
+  if (chosen.size > limits.whole) {
+    chosen.wrong = "too large for one request";
+    return;
+  }
   const zip = chosen.archive === ARCHIVES.zip;
-  const entries = await (zip ? zipEntries(chosen.file) : tarEntries(chosen.file, { entries: images, bytes: unpacked }));
+  const entries = await (zip ? zipEntries(chosen.file) : tarEntries(chosen.file, limits));
   if (entries === undefined) return;
   if (entries === null) {
     chosen.wrong = `not a whole ${zip ? "zip" : "tar"} file`;
     return;
   }
   const files = entries.filter((entry) => !entry.name.endsWith("/") && !LITTER.test(entry.name));
-  const judged = files.map((entry) => ({ ...entry, wrong: wrongWith(entry, most) }));
+  const judged = files.map((entry) => ({ ...entry, wrong: wrongWith(entry, limits.file) }));
   chosen.inside = {
     files: files.length,
     rejected: judged.filter((entry) => entry.wrong),
-    // The service looks at how a file begins, not at its name. In a zip that cannot be seen from here, so it is no more than likely.
+    // The service looks at how a file begins, not at its name. In a zip that cannot be seen from here, so it is no more
+    // than likely.
     doubtful: judged
       .filter((entry) => !entry.wrong && !entry.begins && !PHOTOGRAPH.test(entry.name))
       .map((entry) => entry.name),
   };
-  if (entries.length > images) chosen.wrong = `more than the ${count(images)} files that an archive may have`;
-  else if (entries.reduce((sum, entry) => sum + entry.size, 0) > unpacked)
-    chosen.wrong = `more than ${bytes(unpacked)} when it is unpacked`;
+  chosen.wrong = wrongWithAll(entries, chosen.size, limits);
 }
 
-/** The files of a drop, with those of folders in it, as [file, path]. */
+async function archiveLimits() {
+  const most = async (name) => (await limit(name)) ?? Infinity;
+  return {
+    file: await most("max_file_bytes"),
+    whole: await most("max_submission_bytes"),
+    entries: await most("max_images_per_job"),
+    bytes: await most("max_unpacked_bytes"),
+    ratio: await most("max_archive_ratio"),
+  };
+}
+
+/** Why the service will refuse an archive as a whole, if that can be seen; else null. */
+function wrongWithAll(entries, size, limits) {
+  const refused = entries.find((entry) => entry.refused);
+  if (refused) return refused.refused;
+  if (entries.length > limits.entries) return `more than the ${count(limits.entries)} files that an archive may have`;
+  const unpacked = entries.reduce((sum, entry) => sum + entry.size, 0);
+  if (unpacked > limits.bytes) return `more than ${bytes(limits.bytes)} when it is unpacked`;
+  if (unpacked > RATIO_FREE_BYTES && unpacked > limits.ratio * size)
+    return `more than ${limits.ratio} times as large when it is unpacked`;
+  return null;
+}
+
+/** The files of a drop, with those of folders in it, as [file, path]; without a file what cannot be read. */
 export async function dropped(transfer) {
   const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
   if (entries.length === 0) return [...transfer.files].map((file) => [file, file.name]);
   const found = [];
-  const walk = async (entry, path) => {
-    if (entry.isFile) {
-      const file = await new Promise((done, fail) => entry.file(done, fail));
-      if (!LITTER.test(entry.name)) found.push([file, path + entry.name]);
-      return;
-    }
-    const reader = entry.createReader();
-    for (;;) {
-      // it tells a hundred at a time
-      const some = await new Promise((done, fail) => reader.readEntries(done, fail));
-      if (some.length === 0) return;
-      for (const each of some) await walk(each, `${path}${entry.name}/`);
+  const walk = async (entry, folder) => {
+    const path = folder + entry.name;
+    if (LITTER.test(path)) return;
+    try {
+      if (entry.isFile) found.push([await new Promise((done, fail) => entry.file(done, fail)), path]);
+      else for (const each of await inFolder(entry)) await walk(each, `${path}/`);
+    } catch (error) {
+      if (!(error instanceof DOMException)) throw error;
+      found.push([null, path]);
     }
   };
   for (const entry of entries) await walk(entry, "");
   return found;
 }
 
+async function inFolder(entry) {
+  const reader = entry.createReader();
+  const all = [];
+  for (;;) {
+    // it tells a hundred at a time
+    const some = await new Promise((done, fail) => reader.readEntries(done, fail));
+    if (some.length === 0) return all;
+    all.push(...some);
+  }
+}
+
 /** The files of an <input>, as [file, path]. */
 export const picked = (input) =>
-  [...input.files]
-    .map((file) => [file, file.webkitRelativePath || file.name])
-    .filter(([file]) => !LITTER.test(file.name));
+  [...input.files].map((file) => [file, file.webkitRelativePath || file.name]).filter(([, path]) => !LITTER.test(path));
 
 /** Links, a line each, with what will not be fetched: {link, wrong}. */
 export function links(text) {

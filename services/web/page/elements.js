@@ -1,4 +1,5 @@
-// Elements of the page. What is given as a child is text or an element, so nothing that a stranger wrote becomes markup.
+// Elements of the page. What is given as a child is text or an element, so nothing that a stranger wrote becomes
+// markup.
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -48,10 +49,45 @@ export function refill(element, ...children) {
       ?.focus({ preventScroll: true });
 }
 
+/** The same, where only what is another than before is touched: what stays keeps its focus, how far it is scrolled, and
+ * its listeners, so these are to depend on nothing but what tells it from others. */
+export function redraw(element, ...children) {
+  become(element, fill(element.cloneNode(false), ...children));
+}
+
+function become(old, fresh) {
+  const [before, after] = [[...old.childNodes], [...fresh.childNodes]];
+  after.forEach((node, place) => {
+    const there = before[place];
+    if (!there) old.append(node);
+    else if (!alike(there, node)) there.replaceWith(node);
+    else if (node.nodeType === Node.TEXT_NODE) {
+      if (there.data !== node.data) there.data = node.data;
+    } else {
+      for (const { name } of [...there.attributes]) if (!node.hasAttribute(name)) there.removeAttribute(name);
+      for (const { name, value } of node.attributes)
+        if (there.getAttribute(name) !== value) there.setAttribute(name, value);
+      become(there, node);
+    }
+  });
+  before.slice(after.length).forEach((node) => node.remove());
+}
+
+/** Whether one can become the other: of links and buttons only those that do the same. */
+function alike(one, other) {
+  if (one.nodeName !== other.nodeName) return false;
+  if (one.nodeName === "A") return one.getAttribute("href") === other.getAttribute("href");
+  const label = (each) => each.getAttribute("aria-label") ?? each.textContent;
+  return one.nodeName !== "BUTTON" || label(one) === label(other);
+}
+
 /** A button. */
 export function button(label, onclick, properties = {}) {
   return el("button", { type: "button", onclick, ...properties }, label);
 }
+
+/** A control of a form under its label. */
+export const field = (label, control) => el("label", {}, el("span", {}, label), control);
 
 /** A table; cells are text or elements, those of `numbers` (their indexes) stand on the right. */
 export function table(caption, heads, rows, numbers = []) {
@@ -95,8 +131,26 @@ export function notice(message, kind = "plain") {
     el("span", {}, message),
     button("×", () => shown.remove(), { "aria-label": "Dismiss" }),
   );
-  document.getElementById("notices").append(shown);
+  notices().append(shown);
   if (kind !== "wrong") setTimeout(() => shown.remove(), 8000);
+}
+
+/** Where notices are seen and read out: in the dialog on top, since all else is inert under it. */
+const notices = () =>
+  [...document.querySelectorAll("dialog[open] > .notices")].at(-1) ?? document.getElementById("notices");
+
+/** Show a dialog over the page. Notices that are there move into it, and out of it when it is closed. */
+export function modal(dialog) {
+  let inside = dialog.querySelector(":scope > .notices");
+  if (!inside) {
+    inside = el("div", { class: "notices", role: "status", "aria-live": "polite" });
+    dialog.append(inside);
+    dialog.addEventListener("close", () => notices().append(...inside.children));
+  }
+  const there = [...notices().children];
+  if (!dialog.isConnected) document.body.append(dialog);
+  dialog.showModal();
+  inside.append(...there);
 }
 
 /** Ask before something is done that cannot be undone. */
@@ -119,7 +173,6 @@ export function confirmed(question, detail, action) {
         button(action, () => close(true), { class: "danger" }),
       ),
     );
-    document.body.append(dialog);
-    dialog.showModal();
+    modal(dialog);
   });
 }

@@ -1,11 +1,12 @@
-// One face: the photograph with its box, the crop with its heat, the caption with its words, and what other words would do.
+// One face: the photograph with its box, the crop with its heat, the caption with its words, and what others would do.
 
-import { pause, read, send, show } from "./api.js";
-import { coloured } from "./caption.js";
+import { read } from "./api.js";
 import { distribution } from "./charts.js";
-import { button, el, fill, svg } from "./elements.js";
+import { button, el, fill, modal } from "./elements.js";
 import { Heat } from "./heat.js";
-import { FLAGS, count, ordinal, reason, score, signed, spread } from "./words.js";
+import { crop, photograph } from "./pictures.js";
+import { whatIf } from "./what_if.js";
+import { FLAGS, aboutScores, count, learnedFrom, ordinal, reason, score, signed, spread } from "./words.js";
 
 /** A dialog over the gallery; its address is the face's, so Back closes it. */
 export class FaceView {
@@ -17,49 +18,66 @@ export class FaceView {
     return Boolean(this.dialog);
   }
 
+  /** Shows a face, which is at this place of the list; -1: it is not in it as far as it is loaded. */
   async open(id, place) {
-    const job = this.gallery.status.id;
-    if (!this.dialog) {
-      this.opener = document.activeElement;
-      this.dialog = el("dialog", {
-        class: "face",
-        "aria-label": "A face",
-        onclose: () => this.#closed(),
-        onkeydown: (event) => this.#turn(event),
-      });
-      document.body.append(this.dialog);
-      this.dialog.showModal();
-    }
+    this.looking?.abort(); // at the one before
+    const { signal } = (this.looking = new AbortController());
     this.place = place;
-    const was = this.dialog.contains(document.activeElement) ? document.activeElement.getAttribute("aria-label") : null;
-    fill(this.dialog, el("p", { class: "loading" }, "Loading…"));
+    if (!this.dialog) this.#begin();
+    this.title.textContent = this.gallery.list.items[place]?.image.name ?? "A face";
+    this.#turnable();
+    fill(this.body, el("p", { class: "loading", role: "status" }, "Loading…"));
     try {
-      const face = await read(`v1/faces/${id}`);
-      const why = face.score === null || !face.links.explanation ? null : await read(`v1/faces/${id}/explanation`);
-      const image = (await read(`v1/jobs/${job}/results?cursor=${face.image.position}&limit=1`)).results[0];
-      if (this.dialog && location.hash.endsWith(`/${id}`)) this.#draw(face, why, image, was);
+      const face = await read(`v1/faces/${id}`, { signal });
+      const explained = face.score !== null && face.links.explanation;
+      const images = `v1/jobs/${this.gallery.status.id}/results?cursor=${face.image.position}&limit=1`;
+      const [why, told] = await Promise.all([
+        explained ? read(`v1/faces/${id}/explanation`, { signal }) : null,
+        read(images, { signal }),
+      ]);
+      if (!signal.aborted) this.#draw(face, why, told.results[0], signal);
     } catch (error) {
-      fill(
-        this.dialog,
-        el("p", { class: "wrong" }, error.message),
-        button("Close", () => this.dialog.close()),
-      );
+      if (signal.aborted || (await this.gallery.page.hasGone(error)) || signal.aborted) return;
+      const message = error.status === 404 ? "This face is not here any more: it was deleted." : error.message;
+      fill(this.body, el("p", { class: "wrong", role: "alert" }, message));
     }
   }
 
   close() {
     this.dialog?.close();
+    this.#closed();
   }
 
+  /** What stays from face to face: so whoever is on a button stays there. */
+  #begin() {
+    this.opener = document.activeElement;
+    this.title = el("h2", { id: "face-title" });
+    this.before = button("‹", () => this.#to(-1), { "aria-label": "Previous face" });
+    this.after = button("›", () => this.#to(1), { "aria-label": "Next face" });
+    const close = button("Close", () => this.close());
+    this.body = el("div", {});
+    const head = el("div", { class: "face-head" }, this.title, this.before, this.after, close);
+    const listeners = { onclose: () => this.#closed(), onkeydown: (event) => this.#key(event) };
+    this.dialog = el("dialog", { class: "face", "aria-labelledby": "face-title", ...listeners }, head, this.body);
+    this.#turnable();
+    modal(this.dialog);
+    (this.after.getAttribute("aria-disabled") ? close : this.after).focus();
+  }
+
+  /** The browser says so a moment later, and by itself when somebody presses Escape. */
   #closed() {
+    if (!this.dialog || this.dialog.open) return;
+    this.looking.abort();
     this.dialog.remove();
     this.dialog = null;
-    const { id } = this.gallery.status;
-    if (/\/faces\/\d+$/.test(location.hash)) history.replaceState(null, "", `#/jobs/${id}/faces`);
-    this.opener?.isConnected && this.opener.focus();
+    const { status, list, closed } = this.gallery;
+    if (/\/faces\/\d+$/.test(location.hash)) history.replaceState(null, "", `#/jobs/${status.id}/faces`);
+    if (closed) return;
+    if (this.place >= 0) list.go(this.place);
+    else if (this.opener?.isConnected) this.opener.focus();
   }
 
-  #turn(event) {
+  #key(event) {
     if (event.target.matches("textarea, input, .region")) return;
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (step) this.#to(step);
@@ -67,10 +85,9 @@ export class FaceView {
 
   #to(step) {
     const next = this.#beside(step);
-    if (next) {
-      history.replaceState(null, "", `#/jobs/${this.gallery.status.id}/faces/${next.id}`);
-      this.open(next.id, this.place + step);
-    }
+    if (!next) return;
+    history.replaceState(null, "", `#/jobs/${this.gallery.status.id}/faces/${next.id}`);
+    this.open(next.id, this.place + step);
   }
 
   /** The face before or after this one in the list, if this one is in it as far as it is loaded. */
@@ -78,171 +95,83 @@ export class FaceView {
     return this.place < 0 ? undefined : this.gallery.list.items[this.place + step];
   }
 
-  #draw(face, why, image, was) {
+  /** Not by `disabled`, which would take the focus away from whoever is on the button. */
+  #turnable() {
+    for (const [turn, step] of [
+      [this.before, -1],
+      [this.after, 1],
+    ]) {
+      if (this.#beside(step)) turn.removeAttribute("aria-disabled");
+      else turn.setAttribute("aria-disabled", "true");
+    }
+  }
+
+  #draw(face, why, image, signal) {
+    const { page, people } = this.gallery;
     const heat = why && face.links.crop ? new Heat(face, why) : null;
+    const described = face.caption ?? "Not described, or its caption was not kept.";
+    const small = face.links.crop ? crop(face) : el("p", { class: "quiet" }, "The crop was not kept.");
+    this.title.textContent = face.image.name;
     fill(
-      this.dialog,
-      el(
-        "div",
-        { class: "face-head" },
-        el("h2", {}, face.image.name),
-        button("‹", () => this.#to(-1), { "aria-label": "Previous face", disabled: !this.#beside(-1) }),
-        button("›", () => this.#to(1), { "aria-label": "Next face", disabled: !this.#beside(1) }),
-        button("Close", () => this.dialog.close()),
-      ),
+      this.body,
       el(
         "div",
         { class: "face-grid" },
-        el("div", { class: "pictures" }, photograph(face, image), heat?.picture ?? crop(face)),
+        el("div", { class: "pictures" }, photograph(face, image), heat?.picture ?? small),
         el(
           "div",
           {},
-          this.#figures(face),
-          heat ? heat.words : el("p", {}, face.caption ?? "Not described, or its caption was not kept."),
-          heat && [
-            el(
-              "p",
-              { class: "quiet" },
-              `Red raises the score, blue lowers it; what they add to is the logit ${signed(why.logit, 2)}, of which ${signed(why.constant, 2)} is the model's constant. The parts say how this model added up, not why people remember.`,
-            ),
-            heat.tables,
-          ],
-          heat && this.gallery.status.what_if !== true && this.#whatIf(face),
+          this.#figures(face, signal),
+          heat ? heat.words : el("p", {}, described),
+          heat && [howItAdds(why), heat.tables],
+          el("p", { class: "about" }, aboutScores(people.card)),
+          heat && page.may("submit") && page.status.what_if !== true && whatIf(face, signal),
         ),
       ),
     );
-    const enabled = [...this.dialog.querySelectorAll(".face-head button:not([disabled])")];
-    (enabled.find((each) => was && each.getAttribute("aria-label") === was) ?? enabled[0]).focus();
   }
 
-  #figures(face) {
+  #figures(face, signal) {
+    const flags = face.flags.map((flag) => FLAGS[flag] ?? reason(flag)).join("; ");
     const holder = el(
       "div",
       { class: "about-face" },
       el("p", { class: "big" }, score(face), " ", el("span", { class: "quiet" }, spread(face))),
-      el(
-        "p",
-        {},
-        "Judged memorability, as the model predicts it",
-        face.percentile !== null &&
-          `: ${ordinal(face.percentile)} percentile of the synthetic faces that it learned from`,
-        face.rank && `, rank ${count(face.rank)} of ${count(this.gallery.scored)} in this set`,
-        ".",
-      ),
-      face.flags.length > 0 &&
-        el(
-          "p",
-          { class: "wrong" },
-          `Trust this score less: ${face.flags.map((flag) => FLAGS[flag] ?? reason(flag)).join("; ")}.`,
-        ),
+      el("p", {}, "Judged memorability, as the model predicts it", this.#places(face), "."),
+      flags && el("p", { class: "wrong" }, `Trust this score less: ${flags}.`),
     );
-    if (face.score !== null) {
-      const job = this.gallery.status.id;
-      read(`v1/jobs/${job}/insights`).then(
-        ({ scores }) => scores && holder.append(distribution(scores, this.gallery.reference, face)),
-        (error) =>
-          holder.append(
-            el("p", { class: "quiet" }, `How the scores of this set lie cannot be shown now: ${error.message}`),
-          ),
-      );
-    }
+    if (face.score !== null) this.#amongOthers(face, holder, signal);
     return holder;
   }
 
-  #whatIf(face) {
-    const text = el("textarea", { id: "other-words", rows: 4, maxlength: 2000, value: face.caption ?? "" });
-    const outcome = el("div", { "aria-live": "polite" });
-    const trial = async (event) => {
-      event.preventDefault();
-      fill(outcome, el("p", {}, "Scoring…"));
-      try {
-        fill(outcome, compared(face, await scored(face, text.value)));
-      } catch (error) {
-        fill(outcome, el("p", { class: "wrong" }, error.message));
-      }
-    };
-    return el(
-      "details",
-      { class: "what-if" },
-      el("summary", {}, "What if it were described otherwise?"),
-      el(
-        "form",
-        { onsubmit: trial },
-        el("label", { for: "other-words" }, "Other words for this face; it keeps its score"),
-        text,
-        el("div", { class: "actions" }, button("Score these words", undefined, { type: "submit", class: "main" })),
-      ),
-      outcome,
-    );
+  #places(face) {
+    return [
+      face.percentile !== null &&
+        `: ${ordinal(face.percentile)} percentile of ${learnedFrom(this.gallery.people.card)}`,
+      face.rank !== null &&
+        `; rank ${count(face.rank)} of ${count(face.scored)} in this set, ` +
+          `${ordinal(face.percentile_in_set)} percentile of it`,
+    ];
+  }
+
+  async #amongOthers(face, holder, signal) {
+    try {
+      const found = await this.gallery.findings();
+      if (!signal.aborted && found.scores) holder.append(distribution(found, this.gallery.people, face));
+    } catch (error) {
+      if (signal.aborted) return;
+      holder.append(
+        el("p", { class: "quiet" }, `How the scores of this set lie cannot be shown now: ${error.message}`),
+      );
+    }
   }
 }
 
-/** The face under other words, when it is scored. */
-async function scored(face, caption) {
-  let job = await send(`v1/faces/${face.id}/rescore`, { caption });
-  while (job.state === "running") {
-    job = await read(`v1/jobs/${job.id}?wait=30`);
-    if (job.state === "running") await pause(1);
-  }
-  const [image] = (await read(`v1/jobs/${job.id}/results`)).results;
-  if (!image?.faces[0] || image.faces[0].score === null) throw new Error(image?.detail ?? "It could not be scored.");
-  return image.faces[0];
-}
-
-function compared(old, other) {
-  const side = (title, face) =>
-    el(
-      "div",
-      { class: "side" },
-      el("h3", {}, title),
-      el("p", { class: "big" }, score(face), " ", el("span", { class: "quiet" }, spread(face))),
-      coloured(face),
-    );
-  return [
-    el("div", { class: "sides" }, side("As it was described", old), side("In your words", other)),
-    el(
-      "p",
-      {},
-      `Other words change the score by ${signed(other.score - old.score)}. It shows what the model makes of words, not what people would remember.`,
-    ),
-  ];
-}
-
-function photograph(face, image) {
-  if (!image?.links.photo) return null;
-  const picture = el("img", { alt: `The photograph ${image.image}` });
-  show(picture, image.links.photo);
-  const box = (each) => {
-    const [left, top, right, bottom] = each.box;
-    return svg("rect", {
-      class: each.id === face.id ? "box" : "box other",
-      x: left,
-      y: top,
-      width: right - left,
-      height: bottom - top,
-    });
-  };
-  return el(
-    "figure",
-    { class: "photograph" },
-    el(
-      "div",
-      { class: "over" },
-      picture,
-      image.width &&
-        svg("svg", { viewBox: `0 0 ${image.width} ${image.height}`, "aria-hidden": "true" }, image.faces.map(box)),
-    ),
-    el(
-      "figcaption",
-      { class: "quiet" },
-      image.faces.length > 1 ? `${image.faces.length} faces; this one is framed` : "The photograph",
-    ),
+const howItAdds = (why) =>
+  el(
+    "p",
+    { class: "quiet" },
+    `Red raises the score, blue lowers it; what they add to is the logit ${signed(why.logit, 2)}, `,
+    `of which ${signed(why.constant, 2)} is the model's constant. `,
+    "The parts say how this model added up, not why people remember.",
   );
-}
-
-function crop(face) {
-  if (!face.links.crop) return el("p", { class: "quiet" }, "The crop was not kept.");
-  const picture = el("img", { alt: "The face as the model saw it", width: 224, height: 224 });
-  show(picture, face.links.crop);
-  return picture;
-}

@@ -1,32 +1,24 @@
 // The faces of a set: sorted, filtered, and as many as there are.
 
 import { read, show } from "./api.js";
-import { population, strip } from "./charts.js";
+import { legend, population, strip } from "./charts.js";
 import { button, el, fill } from "./elements.js";
 import { FaceView } from "./face.js";
+import { Filters } from "./filters.js";
 import { VirtualList } from "./virtual.js";
 import { FLAGS, count, counted, ordinal, score, spread } from "./words.js";
 
 const PAGE = 100;
 const CARD = { width: 176, height: 286 };
-// What has become of the photographs that faces are in; only the first of these have scores to be put in order by.
-const STATES = [
-  ["", "any"],
-  ["succeeded", "scored"],
-  ["ready dispatched running", "still in work"],
-  ["failed", "failed"],
-  ["cancelled", "cancelled"],
-];
-const ORDERS = [
-  ["-score", "highest score first"],
-  ["score", "lowest score first"],
-  ["position", "as they were sent"],
-];
+const APART_SECONDS = 10; // between two looks at a running set as a whole, each of which is work for the service
 
 /** Shows them in `body`; returns what the job's page calls. */
-export async function gallery(body, status) {
-  const shown = new Gallery(body, status, await population(status.bundle.digest));
-  await shown.start();
+export async function gallery(body, page) {
+  const shown = new Gallery(body, page, await population(page.status.bundle.digest));
+  await shown.start().catch((error) => {
+    shown.close();
+    throw error;
+  });
   return {
     close: () => shown.close(),
     onstatus: (changed) => shown.changed(changed),
@@ -35,77 +27,132 @@ export async function gallery(body, status) {
 }
 
 class Gallery {
-  constructor(body, status, reference) {
-    Object.assign(this, { status, reference, cursor: null, scored: 0, turn: 0 });
+  constructor(body, page, people) {
+    Object.assign(this, { page, people, status: page.status, scored: 0 });
+    this.scale = people.scale();
     this.sum = el("p", { class: "sum", role: "status" });
     this.fresh = el("p", {});
-    const filters = this.#filters();
+    this.filters = new Filters(() => this.again());
     this.list = new VirtualList({
       ...CARD,
       label: "Faces",
-      render: (face, place) => this.#card(face, place),
-      grown: () => this.#tell(),
+      render: (face) => this.#card(face),
+      redraw: (card, face) => fill(card.querySelector(".told"), this.#told(face)),
+      grown: () => this.#grown(),
+      failed: (error) => page.hasGone(error),
     });
     this.faceView = new FaceView(this);
-    fill(body, filters, this.sum, this.fresh, this.list.element);
+    const { element, trouble } = this.list;
+    fill(
+      body,
+      this.filters.element,
+      this.sum,
+      el("p", { class: "key" }, "Under each score: ", legend("this face")),
+      this.fresh,
+    );
+    body.append(element, trouble);
+    this.unhear = page.failures.listen((reasons) => this.filters.told(reasons));
   }
 
   close() {
+    this.closed = true;
+    this.unhear();
     clearTimeout(this.timer);
     this.list.close();
     this.faceView.close();
   }
 
+  /** Shows from the beginning what the filters ask for. */
   async start() {
-    const mine = ++this.turn;
-    this.cursor = null;
-    this.list.more = null; // or the empty list would ask for the first page as well
-    const first = await this.#more().catch((error) => {
-      if (mine === this.turn) throw error;
-    });
-    if (mine !== this.turn) return; // another order was asked for meanwhile
-    this.list.more = () => this.#more();
-    this.list.set(first);
-    this.#tell();
-    this.#showSet(mine);
+    if (await this.list.start(this.#pages())) this.#grown();
+    this.#lookAtSet();
   }
 
-  /** How the set's scores lie, behind each of them, as soon as it is known. */
-  async #showSet(mine) {
-    const { scores } = await read(`v1/jobs/${this.status.id}/insights`).catch(() => ({ scores: null }));
-    if (mine !== this.turn || !scores) return;
+  again() {
+    this.start().catch(async (error) => {
+      if (!(await this.page.hasGone(error))) fill(this.sum, error.message);
+    });
+  }
+
+  /** A function that gets page after page. */
+  #pages() {
+    const { query } = this.filters;
+    let cursor = null;
+    query.set("limit", PAGE);
+    return async () => {
+      if (cursor === "end") return [];
+      if (cursor) query.set("cursor", cursor);
+      const page = await read(`v1/jobs/${this.status.id}/faces?${query}`);
+      cursor = page.next_cursor ?? "end";
+      this.whole = cursor === "end";
+      this.scored = page.scored;
+      return page.faces;
+    };
+  }
+
+  /** How the set's scores lie: null as long as no face has one. Asked for once; of a set that grows, again at times. */
+  findings() {
+    const recent = this.scores && Date.now() - this.askedAt < APART_SECONDS * 1000;
+    if (!this.found || (this.grewSince && !recent)) {
+      this.grewSince = false;
+      this.askedAt = Date.now();
+      this.found = read(`v1/jobs/${this.status.id}/insights`).catch((error) => {
+        this.found = null;
+        throw error;
+      });
+    }
+    return this.found;
+  }
+
+  async #lookAtSet() {
+    const { scores } = await this.findings().catch(() => ({ scores: null }));
+    if (this.closed || !scores || scores === this.scores) return;
     this.scores = scores;
-    for (const [place, item] of this.list.shown)
-      item.querySelector(".strip")?.replaceWith(this.#strip(this.list.items[place]));
+    this.#rescale();
+  }
+
+  /** Strips hold all that is known of the set, and all of them on one scale. */
+  #rescale() {
+    this.scale = this.people.scale(this.scores, this.#known());
+    for (const { element, item } of this.list.shown.values())
+      element.querySelector(".strip")?.replaceWith(this.#strip(item));
+  }
+
+  #known() {
+    return this.list.items.map((face) => face.score).filter((each) => each !== null);
   }
 
   #strip(face) {
-    return strip(face, this.reference, this.scores);
+    return strip(face, this.scale, this.scores);
   }
 
   changed(status) {
     const more = status.counts.succeeded > this.status.counts.succeeded;
+    const ended = status.finished_at !== null && this.status.finished_at === null;
     this.status = status;
+    this.grewSince ||= more || ended;
+    if (ended) {
+      this.askedAt = 0; // there will be no more
+      this.#lookAtSet();
+    }
     if (!more) return;
     // A short list grows by itself; under somebody who reads a long one nothing moves.
-    if (this.list.items.length < PAGE && window.scrollY < 400 && !this.faceView.isOpen) {
+    if (this.list.items.length < PAGE && this.list.beginsInSight && !this.faceView.isOpen) {
       this.#soon();
       return;
     }
-    if (!this.fresh.firstChild)
-      fill(
-        this.fresh,
-        button("Show what has been scored since", () => {
-          fill(this.fresh);
-          this.start();
-        }),
-      );
+    if (this.fresh.firstChild) return;
+    const now = () => {
+      fill(this.fresh);
+      this.again();
+    };
+    fill(this.fresh, button("Show what has been scored since", now));
   }
 
   #soon() {
     this.timer ??= setTimeout(() => {
       this.timer = null;
-      if (!this.faceView.isOpen) this.start().catch(() => {});
+      if (!this.faceView.isOpen) this.again();
     }, 700);
   }
 
@@ -114,112 +161,36 @@ class Gallery {
       this.faceView.close();
       return;
     }
-    this.faceView.open(
-      Number(face),
-      this.list.items.findIndex((each) => each.id === Number(face)),
-    );
+    this.faceView.open(Number(face), this.list.places.get(Number(face)) ?? -1);
   }
 
-  async #more() {
-    if (this.cursor === "end") return [];
-    const { turn } = this;
-    const wanted = new URLSearchParams({ limit: PAGE, ...(this.cursor && { cursor: this.cursor }) });
-    const { order, flags, state } = this.form.elements;
-    wanted.set("order", ["", "succeeded"].includes(state.value) ? order.value : "position");
-    for (const name of ["min_score", "max_score", "min_percentile", "max_percentile"]) {
-      if (this.form.elements[name].value) wanted.set(name, this.form.elements[name].value);
-    }
-    state.value
-      .split(" ")
-      .filter(Boolean)
-      .forEach((each) => wanted.append("state", each));
-    if (flags.value === "none") wanted.set("without_flags", "true");
-    else if (flags.value) wanted.append("flag", flags.value);
-    const page = await read(`v1/jobs/${this.status.id}/faces?${wanted}`);
-    if (turn !== this.turn) throw new Error("These are of a list that is not shown any more.");
-    this.cursor = page.next_cursor ?? "end";
-    this.scored = page.scored;
-    return page.faces;
-  }
-
-  #tell() {
+  #grown() {
+    if (this.#known().some((score) => !this.scale.holds(score))) this.#rescale();
     const number = this.list.items.length;
-    const all = this.cursor === "end";
-    const filtered = [...this.form.elements].some((control) => control.name !== "order" && control.value);
-    if (number === 0) fill(this.sum, filtered ? "No face fits the filter." : "No face has a score yet.");
-    else
-      fill(
-        this.sum,
-        all ? `${counted(number, "face")}` : `The first ${count(number)}; further ones come as you scroll`,
-        this.scored && !all ? ` (${count(this.scored)} scored in all)` : "",
-        ".",
-      );
+    if (number === 0) {
+      fill(this.sum, this.filters.active ? "No face fits the filter." : "No face has a score yet.");
+      return;
+    }
+    const further = `The first ${count(number)}; further ones come as you scroll`;
+    const of = this.scored && !this.whole ? ` (${count(this.scored)} scored in all)` : "";
+    fill(this.sum, this.whole ? counted(number, "face") : further, of, ".");
   }
 
-  #filters() {
-    const again = () => this.start().catch((error) => fill(this.sum, error.message));
-    const field = (label, control) => el("label", {}, el("span", {}, label), control);
-    const figure = (label, name, max, step) =>
-      field(label, el("input", { name, type: "number", min: 0, max, step, inputmode: "decimal" }));
-    // On a phone the faces come first.
+  #card(face) {
+    const image = el("img", { alt: "", width: 224, height: 224, decoding: "async" });
+    if (face.links.crop) setTimeout(() => show(image, face.links.crop));
     return el(
-      "details",
-      { class: "filters", open: matchMedia("(min-width: 721px)").matches },
-      el("summary", {}, "Order and filter"),
-      (this.form = el(
-        "form",
-        {
-          class: "options",
-          onchange: again,
-          onsubmit: (event) => {
-            event.preventDefault();
-            again();
-          },
-        },
-        field(
-          "Order",
-          el(
-            "select",
-            { name: "order" },
-            ORDERS.map(([value, label]) => el("option", { value }, label)),
-          ),
-        ),
-        figure("Score from", "min_score", 1, 0.01),
-        figure("to", "max_score", 1, 0.01),
-        figure("Percentile from", "min_percentile", 100, 1),
-        figure("to", "max_percentile", 100, 1),
-        field(
-          "State",
-          el(
-            "select",
-            { name: "state" },
-            STATES.map(([value, label]) => el("option", { value }, label)),
-          ),
-        ),
-        field(
-          "Flags",
-          el(
-            "select",
-            { name: "flags" },
-            el("option", { value: "" }, "any"),
-            el("option", { value: "none" }, "none: trust these most"),
-            Object.entries(FLAGS).map(([value, label]) => el("option", { value }, label)),
-          ),
-        ),
-      )),
+      "a",
+      { class: "card", href: `#/jobs/${this.status.id}/faces/${face.id}` },
+      face.links.crop ? image : el("span", { class: "nothing" }, "not kept"),
+      el("span", { class: "told" }, this.#told(face)),
     );
   }
 
-  #card(face, place) {
-    const image = el("img", { alt: "", width: 224, height: 224, decoding: "async" });
-    const card = el(
-      "a",
-      {
-        class: "card",
-        href: `#/jobs/${this.status.id}/faces/${face.id}`,
-        onkeydown: (event) => this.#arrow(event, place),
-      },
-      face.links.crop ? image : el("span", { class: "nothing" }, "not kept"),
+  #told(face) {
+    const flags = face.flags.map((flag) => FLAGS[flag] ?? flag).join(", ");
+    const place = face.percentile === null ? "without a score" : `${ordinal(face.percentile)} percentile`;
+    return [
       el(
         "span",
         { class: "figures" },
@@ -229,26 +200,8 @@ class Gallery {
         face.rank && el("span", { class: "rank" }, `#${count(face.rank)}`),
       ),
       face.score !== null && this.#strip(face),
-      el(
-        "span",
-        { class: "quiet line" },
-        face.percentile === null ? "without a score" : `${ordinal(face.percentile)} percentile`,
-      ),
-      el(
-        "span",
-        { class: "quiet line" },
-        face.flags.length ? `trust less: ${face.flags.map((flag) => FLAGS[flag] ?? flag).join(", ")}` : face.image.name,
-      ),
-    );
-    if (face.links.crop) setTimeout(() => show(image, face.links.crop));
-    return card;
-  }
-
-  #arrow(event, place) {
-    const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: this.list.columns, ArrowUp: -this.list.columns }[event.key];
-    const next = step && this.list.shown.get(place + step)?.querySelector("a");
-    if (!next) return;
-    event.preventDefault();
-    next.focus();
+      el("span", { class: "quiet line" }, place),
+      el("span", { class: "quiet line" }, flags ? `trust less: ${flags}` : face.image.name),
+    ];
   }
 }

@@ -1,34 +1,45 @@
 // What made a score: the crop under its map, and the caption under its words, each of which lights up the other.
 
-import { show } from "./api.js";
-import { pieces } from "./caption.js";
+import { pieces, shades } from "./caption.js";
 import { button, el, fill, table } from "./elements.js";
+import { crop } from "./pictures.js";
 import { signed } from "./words.js";
 
 const SIDE = 224;
 const OPACITY = 0.62;
 const RAISES = [202, 0, 32];
 const LOWERS = [5, 88, 176];
+const MATTERS = 0.1; // a region that has less than this share of the word's strongest one does not
 
-/** `picture`, `words` and `tables` are elements; hovering, focusing or pressing a word or a region lights up its part. */
+/** `picture`, `words` and `tables` are elements; hovering, focusing or pressing a word or a region lights up its part.
+ */
 export class Heat {
   constructor(face, why) {
     this.why = why;
     [this.rows, this.columns] = why.grid;
     this.total = why.contributions[0].map((_, region) => why.contributions.reduce((sum, row) => sum + row[region], 0));
     this.strongest = Math.max(...why.contributions.flat().map(Math.abs), 1e-9);
-    this.image = el("img", { alt: "The face as the model saw it, 224 × 224", width: SIDE, height: SIDE });
     this.map = el("canvas", { width: SIDE, height: SIDE, "aria-hidden": "true" });
-    show(this.image, face.links.crop);
     this.said = el("p", { class: "quiet", role: "status" });
     this.cells = this.total.map((part, region) => this.#cell(part, region));
-    this.picture = el(
+    this.picture = this.#picture(face);
+    this.words = el(
+      "p",
+      { class: "coloured", role: "group", "aria-label": "The caption; each word can be looked at" },
+      this.#caption(face.caption),
+    );
+    this.tables = this.#tables();
+    this.rest();
+  }
+
+  #picture(face) {
+    return el(
       "figure",
       { class: "heat" },
       el(
         "div",
         { class: "over" },
-        this.image,
+        crop(face),
         this.map,
         el(
           "div",
@@ -51,19 +62,17 @@ export class Heat {
         { class: "quiet", "aria-pressed": "false" },
       ),
     );
-    this.words = el(
-      "p",
-      { class: "coloured", role: "group", "aria-label": "The caption; each word can be looked at" },
-      this.#caption(face.caption),
-    );
-    this.tables = el(
+  }
+
+  #tables() {
+    return el(
       "details",
       {},
       el("summary", {}, "As a table"),
       table(
         "Words and what they add to the logit",
         ["Word", "Adds"],
-        why.words.map((word) => [word.text, signed(word.contribution, 4)]),
+        this.why.words.map((word) => [word.text, signed(word.contribution, 4)]),
         [1],
       ),
       table(
@@ -73,7 +82,6 @@ export class Heat {
         [0, 1, 2],
       ),
     );
-    this.rest();
   }
 
   #where(region) {
@@ -81,7 +89,7 @@ export class Heat {
   }
 
   #caption(caption) {
-    const most = Math.max(...this.why.words.map((word) => Math.abs(word.contribution)), 1e-9);
+    const shade = shades(this.why.words, "word");
     this.spans = new Map();
     return pieces(caption, this.why.words).map(([text, word]) => {
       if (!word) return text;
@@ -90,8 +98,7 @@ export class Heat {
         "button",
         {
           type: "button",
-          class: `word ${word.contribution < 0 ? "lowers" : "raises"}`,
-          style: { "--weight": Math.abs(word.contribution) / most },
+          ...shade(word),
           "aria-label": `${word.text}: ${signed(word.contribution)}`,
           ...this.#listeners(() => this.word(number)),
         },
@@ -131,14 +138,15 @@ export class Heat {
   /** The map of all words. */
   rest() {
     this.#paint(this.total, Math.max(...this.total.map(Math.abs), 1e-9));
-    this.spans?.forEach((span) => {
-      span.classList.remove("lit", "dim");
-    });
+    for (const each of [...this.spans.values(), ...this.cells]) each.classList.remove("lit", "dim");
     fill(this.said, "Look at a word, and its regions light up; at a region, and its words do.");
   }
 
   word(number) {
-    this.#paint(this.why.contributions[number], this.strongest);
+    const parts = this.why.contributions[number];
+    const most = Math.max(...parts.map(Math.abs), 1e-9);
+    this.#paint(parts, this.strongest);
+    this.cells.forEach((cell, region) => cell.classList.toggle("dim", Math.abs(parts[region]) < most * MATTERS));
     fill(this.said, `“${this.why.words[number].text}” adds ${signed(this.why.words[number].contribution)}`);
   }
 

@@ -1,26 +1,26 @@
 // Which page is shown: told by what follows the # of the address.
 
-import { bundles, forgetKey, key, me } from "./api.js";
+import { NEW_KEY, bundles, forgetKey, key, me } from "./api.js";
 import { button, el, fill } from "./elements.js";
 import { aboutScores } from "./words.js";
 import { frontPage } from "./front.js";
-import { jobPage } from "./job.js";
+import { JOB_PATH, jobPage } from "./job.js";
 import { keysPage } from "./keys.js";
 import { systemPage } from "./system.js";
 
 const PAGES = [
   [/^\/?$/, frontPage],
-  [/^\/jobs\/([0-9a-f-]{36})(?:\/(faces|insights|set-aside))?(?:\/(\d+))?$/, jobPage],
+  [JOB_PATH, jobPage],
   [/^\/keys$/, keysPage],
   [/^\/system$/, systemPage],
 ];
 
+const main = document.getElementById("main");
 let leave = null;
 let turn = 0;
 
 async function go() {
   const path = location.hash.slice(1);
-  const main = document.getElementById("main");
   const found = PAGES.map(([pattern, page]) => [page, pattern.exec(path)]).find(([, match]) => match);
   document.querySelectorAll(".top nav a").forEach((link) => {
     const here = link.getAttribute("href") === `#${path || "/"}`;
@@ -47,19 +47,27 @@ async function go() {
     fill(main, place);
   } catch (error) {
     if (mine !== turn) return;
-    fill(
-      main,
-      el("h1", {}, error.status === 404 ? "This set is not here" : "That did not work"),
-      el("p", {}, error.message),
-      el(
-        "div",
-        { class: "actions" },
-        button("Try again", go),
-        el("a", { class: "button", href: "#/" }, "To your sets"),
-      ),
-    );
+    fill(main, failed(error));
   }
   document.title = `${main.querySelector("h1")?.textContent ?? "facemem"} · facemem`;
+}
+
+const failed = (error) => [
+  el("h1", {}, error.status === 404 ? "This set is not here" : "That did not work"),
+  el("p", { role: "alert" }, error.message),
+  el("div", { class: "actions" }, button("Try again", go), el("a", { class: "button", href: "#/" }, "To your sets")),
+];
+
+/** What is beside every page: what a score is, and what the key allows. */
+function frame() {
+  about().catch(() => {});
+  me().then(
+    (who) => {
+      for (const link of document.querySelectorAll("[data-scope]"))
+        link.hidden = !who.scopes.includes(link.dataset.scope);
+    },
+    () => {},
+  );
 }
 
 async function about() {
@@ -77,19 +85,18 @@ async function about() {
   );
 }
 
-window.addEventListener("hashchange", () =>
-  go().then(() => document.getElementById("main").focus({ preventScroll: true })),
-);
-document.querySelector(".skip").addEventListener("click", (event) => {
-  event.preventDefault();
-  document.getElementById("main").focus();
+window.addEventListener("hashchange", () => go().then(() => main.focus({ preventScroll: true })));
+window.addEventListener(NEW_KEY, () => {
+  frame();
+  if (!main.querySelector("h1")) return; // the page that asked for it goes on by itself
+  leave?.();
+  leave = null;
+  go();
 });
+for (const link of document.querySelectorAll("[data-to]"))
+  link.addEventListener("click", (event) => {
+    event.preventDefault();
+    document.getElementById(link.dataset.to).focus();
+  });
 go();
-about().catch(() => {});
-me()
-  .then((who) =>
-    document.querySelectorAll("[data-scope]").forEach((link) => {
-      link.hidden = !who.scopes.includes(link.dataset.scope);
-    }),
-  )
-  .catch(() => {});
+frame();

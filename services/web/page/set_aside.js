@@ -1,48 +1,51 @@
-// Images without a score: why, in plain words, and what can be done.
+// Images without a score: which they are, and why, in plain words.
 
-import { pause, read, send, show } from "./api.js";
-import { button, el, fill, refill } from "./elements.js";
+import { pause, read, show } from "./api.js";
+import { el, fill } from "./elements.js";
 import { VirtualList } from "./virtual.js";
-import { STAGES, count, counted, reason } from "./words.js";
+import { STAGES, reason } from "./words.js";
 
 const PAGE = 100;
 const HEIGHT = 92;
 const REFRESH_SECONDS = 2;
 
-/** Shows them in `body`; `retry(reasons)` has those tried again. */
-export async function setAside(body, status, who, retry) {
+/** Shows them in `body`. */
+export async function setAside(body, page) {
+  const { id } = page.status;
+  const sum = el("p", { class: "sum", role: "status" });
+  const list = new VirtualList({
+    height: HEIGHT,
+    label: "Images that were set aside",
+    render: row,
+    failed: (error) => page.hasGone(error),
+  });
+  const load = async () => {
+    // Under somebody who reads a long list nothing moves.
+    if (list.items.length >= PAGE && !list.beginsInSight) return;
+    if (!(await list.start(pages(id)))) return;
+    const some = "These have no score. A photograph without a face is a result; what failed says why.";
+    fill(sum, list.items.length ? some : "Nothing was set aside.");
+  };
+  fill(body, sum, list.element, list.trouble);
+  await load().catch((error) => {
+    list.close();
+    throw error;
+  });
+  return { close: () => list.close(), onstatus: whenMore(page.status, load) };
+}
+
+/** A function that gets page after page. */
+function pages(job) {
   let cursor = 0;
-  const more = async () => {
+  return async () => {
     if (cursor === null) return [];
-    const page = await read(`v1/jobs/${status.id}/results?state=failed&state=skipped&cursor=${cursor}&limit=${PAGE}`);
+    const page = await read(`v1/jobs/${job}/results?state=failed&state=skipped&cursor=${cursor}&limit=${PAGE}`);
     cursor = page.next_cursor;
     return page.results;
   };
-  const list = new VirtualList({ height: HEIGHT, label: "Images that were set aside", render: row });
-  const sum = el("p", { class: "sum", role: "status" });
-  const again = el("div", {});
-  const load = async (now) => {
-    if (list.items.length < PAGE || window.scrollY < 400) {
-      // under somebody who reads a long list nothing moves
-      list.more = null;
-      cursor = 0;
-      list.set(await more());
-      list.more = more;
-    }
-    fill(
-      sum,
-      list.items.length
-        ? "These have no score. A photograph without a face is a result; what failed says why."
-        : "Nothing was set aside.",
-    );
-    refill(again, who.scopes.includes("submit") && now.state !== "cancelled" && (await retries(now, retry)));
-  };
-  fill(body, sum, again, list.element);
-  await load(status);
-  return { close: () => list.close(), onstatus: whenMore(status, load) };
 }
 
-/** Calls `load` with a status that has more or fewer images set aside than before; one call at a time, the last is not lost. */
+/** Calls `load` when other images are set aside than before: one call at a time, and again until one has worked. */
 function whenMore(status, load) {
   const aside = ({ counts }) => `${counts.failed} ${counts.skipped}`;
   let [shown, loading, latest] = [aside(status), false, status];
@@ -51,33 +54,23 @@ function whenMore(status, load) {
     if (loading) return;
     loading = true;
     while (aside(latest) !== shown) {
-      shown = aside(latest);
-      await load(latest).catch(() => {});
+      const wanted = aside(latest);
+      try {
+        await load();
+        shown = wanted;
+      } catch (error) {
+        if (error.status === 404) break; // the page says it
+      }
       await pause(REFRESH_SECONDS);
     }
     loading = false;
   };
 }
 
-async function retries(status, retry) {
-  if (status.counts.failed === 0) return null;
-  const { by_reason: byReason, left_out: leftOut } = await send(`v1/jobs/${status.id}/retry?dry_run=true`, {});
-  const again = (code) => async () => {
-    if (await retry([code])) location.hash = `#/jobs/${status.id}/faces`;
-  };
-  return el(
-    "div",
-    { class: "actions" },
-    Object.entries(byReason).map(([code, number]) =>
-      button(`Try again: ${reason(code)} (${count(number)})`, again(code)),
-    ),
-    leftOut > 0 && el("span", { class: "quiet" }, `${counted(leftOut, "image")} cannot be tried again.`),
-  );
-}
-
 function row(image) {
   const picture = el("img", { alt: "", width: 72, height: 72 });
   if (image.links.photo) setTimeout(() => show(picture, image.links.photo));
+  const failed = image.state === "failed";
   return el(
     "div",
     { class: "aside" },
@@ -86,13 +79,8 @@ function row(image) {
       "div",
       {},
       el("p", { class: "name line" }, image.image),
-      el(
-        "p",
-        {},
-        el("strong", {}, reason(image.reason)),
-        image.state === "failed" ? ` · at “${STAGES[image.stage]}”` : "",
-      ),
-      el("p", { class: "quiet line" }, image.state === "failed" ? (image.detail ?? "") : ""),
+      el("p", {}, el("strong", {}, reason(image.reason)), failed && ` · at “${STAGES[image.stage]}”`),
+      el("p", { class: "quiet line" }, failed && image.detail),
     ),
   );
 }

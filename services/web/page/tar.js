@@ -1,4 +1,4 @@
-// What a tar file has in it (POSIX.1-2017, pax and ustar; GNU's long names), also packed by gzip. Nothing of it is kept.
+// What a tar file has in it (POSIX.1-2017, pax and ustar; GNU's long names), also packed by gzip. None is kept.
 
 const BLOCK = 512;
 const AHEAD = 4096; // read at once: a head, and with it how its file begins
@@ -18,7 +18,8 @@ export async function tarEntries(file, most) {
   try {
     return await entries(packed, most);
   } catch (error) {
-    if (error instanceof TypeError) return undefined; // damaged; or several gzip files in a row, which browsers do not take
+    // Damaged; or several gzip files in a row, which browsers do not take.
+    if (error instanceof TypeError) return undefined;
     throw error;
   } finally {
     packed.close();

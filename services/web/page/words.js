@@ -42,6 +42,9 @@ export const STAGES = {
 
 export const count = (number) => number.toLocaleString("en");
 export const counted = (number, noun) => `${count(number)} ${noun}${number === 1 ? "" : "s"}`;
+/** How many faces figures rest on: of large sets it is a sample. */
+export const sampled = ({ used, scored }) =>
+  used < scored ? `${count(used)} of ${counted(scored, "face")}, chosen at random` : counted(used, "face");
 export const reason = (code) => REASONS[code] ?? sentence(code);
 export const sentence = (code) => (code ? code[0].toUpperCase() + code.slice(1).replaceAll("_", " ") : "");
 export const score = (face) => (face.score === null ? "–" : face.score.toFixed(2));
@@ -78,8 +81,13 @@ export const moment = (text) =>
 
 /** What a score is and what it is not: the first sentences of the two first limits on the bundle's card. */
 export function aboutScores(card) {
-  return (card?.limits ?? [])
+  if (!card) return "The bundle of these scores is not here any more, nor what it says of them.";
+  return (card.limits ?? [])
     .slice(0, 2)
     .map((limit) => `${limit.split(". ")[0].replace(/\.$/, "")}.`)
     .join(" ");
 }
+
+/** Among which faces a percentile is, as the bundle's card says. */
+export const learnedFrom = (card) =>
+  `the faces that the model learned from${card?.data?.name ? ` (${card.data.name})` : ""}`;

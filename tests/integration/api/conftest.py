@@ -15,7 +15,8 @@ from services.api.factory import create_app
 from shared.pipeline.connections import Connections
 from shared.settings import Settings
 from tests.browser import browser_page
-from tests.integration.api.in_browser import MOST_IMAGES
+from tests.integration.api.cut_off import CutOff
+from tests.integration.api.in_browser import MIB, MOST_IMAGES
 
 PATIENCE = 60_000  # ms, of tests in a browser
 LIMITS = {"max_file_bytes": 1000, "max_images_per_job": 5, "max_submission_bytes": 400_000}
@@ -49,6 +50,14 @@ def url(settings: Settings) -> Iterator[str]:
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
     app.extensions["facemem"].database.dispose()
+
+
+@pytest.fixture
+def line(url: str) -> Iterator[CutOff]:
+    """To the service, through what can cut requests off in their middle."""
+    made = CutOff(int(url.rpartition(":")[2]), after=MIB)
+    yield made
+    made.close()
 
 
 def submitted(client: FlaskClient, *files: tuple[str, bytes], **fields: str) -> TestResponse:

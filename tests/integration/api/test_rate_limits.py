@@ -45,6 +45,37 @@ def test_submissions_have_a_limit_of_their_own(limited, database):
     assert client.get("/v1/models", headers=key).status_code == 200
 
 
+def test_a_preview_is_a_request_and_no_submission(limited, database):
+    client, key = limited(requests_per_minute=100), bearer(made(database))
+
+    def submit(query=""):
+        return client.post(f"/v1/jobs{query}", json={"images": [{"url": "https://example.org/a.jpg"}]}, headers=key)
+
+    assert [submit("?dry_run=true").status_code for _ in range(4)] == [200] * 4
+    assert [submit("?dry_run=false").status_code, submit().status_code] == [202, 202]
+    problem(submit("?dry_run=false"), 429, "rate_limited")
+    assert submit("?dry_run=true").headers["RateLimit-Limit"] == "100"
+    # What is no preview counts, whatever it says.
+    for path in ("/v1/uploads?dry_run=true", "/v1/jobs?dry_run=1", "/v1/jobs?dry_run=true&dry_run=true"):
+        problem(client.post(path, json={}, headers=key), 429, "rate_limited")
+
+
+def test_pictures_have_a_limit_of_their_own(limited, database):
+    client, key = limited(requests_per_minute=1, pictures_per_minute=3), bearer(made(database))
+    for left, path in (("2", "/v1/faces/1/crop"), ("1", "/v1/images/1/photo"), ("0", "/v1/faces/2/crop")):
+        answer = client.get(path, headers=key)
+        assert answer.status_code == 404
+        assert (answer.headers["RateLimit-Limit"], answer.headers["RateLimit-Remaining"]) == ("3", left)
+    refused = client.get("/v1/images/2/photo", headers=key)
+    body = problem(refused, 429, "rate_limited")
+    assert (body["limit"], body["maximum"]) == ("pictures_per_minute", 3)
+    assert body["detail"].startswith("A key may ask for 3 pictures in a minute.")
+    assert 1 <= int(refused.headers["Retry-After"]) <= 61
+    assert client.get("/v1/faces/1/heatmap", headers=key).status_code == 404  # drawn, and so a request like others
+    body = problem(client.get("/v1/models", headers=key), 429, "rate_limited")
+    assert body["limit"] == "requests_per_minute"
+
+
 def test_processes_count_together(limited, database):
     key = bearer(made(database))
     for client in (limited(), limited(), limited()):

@@ -9,9 +9,9 @@ from sqlalchemy import text
 
 from shared.pipeline.connections import Connections
 from shared.settings import Settings
+from tests.browser import inaccessible
 from tests.integration.api.conftest import rows
-from tests.integration.api.in_browser import choose, small
-from tests.integration.api.test_web import tab_to
+from tests.integration.api.in_browser import choose, small, tab_to, until
 
 PLACES = "**/v1/uploads/*/content*"
 AT_ONCE = 4  # files that the page sends at the same time
@@ -25,9 +25,12 @@ def settings(settings: Settings, request: pytest.FixtureRequest) -> Settings:
 
 @pytest.fixture
 def shoot(tmp_path: Path) -> Path:
-    """A folder with two photographs, one of them in a folder, and what a Mac leaves in folders."""
+    """A folder with two photographs, one of them in a folder, and what systems leave in folders."""
     folder = tmp_path / "shoot"
-    (folder / "day two").mkdir(parents=True)
+    for inside in ("day two", ".thumbnails", "__MACOSX"):
+        (folder / inside).mkdir(parents=True)
+        (folder / inside / "left.jpg").write_bytes(small(3)["buffer"])
+    (folder / "day two" / "left.jpg").unlink()
     (folder / "1.jpg").write_bytes(small(1)["buffer"])
     (folder / "day two" / "2.jpg").write_bytes(small(2)["buffer"])
     (folder / ".DS_Store").write_bytes(b"\0")
@@ -48,8 +51,7 @@ def hold(page: Page, wanted: int) -> list[Route]:
     held: list[Route] = []
     page.route(PLACES, lambda route: held.append(route))
     send(page)
-    while len(held) < wanted:
-        page.wait_for_timeout(50)
+    until(page, lambda: len(held) >= wanted, f"{wanted} files are on their way")
     return held
 
 
@@ -71,15 +73,56 @@ def test_a_folder_that_is_dropped_is_too(page: Page, url: str, shoot: Path, conn
     assert names(connections) == ["shoot/1.jpg", "shoot/day two/2.jpg"]
 
 
-def drop(page: Page, path: Path) -> None:
+def drop(page: Page, path: Path, onto: str = ".drop") -> None:
     """What a person does who drags a file or folder from elsewhere onto the page."""
-    box = page.locator(".drop").bounding_box()
+    box = page.locator(onto).bounding_box()
     assert box
     where = {"x": box["x"] + box["width"] / 2, "y": box["y"] + 10}
     data = {"items": [], "files": [str(path)], "dragOperationsMask": 1}
     devtools = page.context.new_cdp_session(page)
     for kind in ("dragEnter", "dragOver", "drop"):
         devtools.send("Input.dispatchDragEvent", {"type": kind, **where, "data": data})
+
+
+def test_a_file_that_is_dropped_beside_its_place_is_not_opened(page: Page, url: str, shoot: Path) -> None:
+    """Instead of the page, or beside it, as browsers do that may have it so."""
+    page.goto(url)
+    choose(page, small(7))
+    expect(page.get_by_text("1 photograph,")).to_be_visible()
+    drop(page, shoot / "1.jpg", "h1")
+    expect(page).to_have_url(f"{url}/")
+    drop(page, shoot / "1.jpg")
+    expect(page.get_by_text("2 photographs,")).to_be_visible()  # what was chosen before is still there
+    assert page.context.pages == [page]
+
+
+def test_what_cannot_be_read_of_a_folder_is_said_and_the_rest_is_kept(page: Page, url: str) -> None:
+    page.goto(url)
+    expect(page.get_by_text("Drop photographs")).to_be_visible()
+    page.evaluate(
+        """bytes => {
+            const fails = (done, fail) => fail(new DOMException("no", "NotReadableError"));
+            const file = new File([new Uint8Array(bytes)], "1.jpg");
+            const folder = (name, ...inside) => ({
+                name, isFile: false,
+                createReader: () => ({ readEntries: (done) => done(inside.splice(0)) }),
+            });
+            const shoot = folder(
+                "shoot",
+                { name: "locked.jpg", isFile: true, file: fails },
+                { name: "locked", isFile: false, createReader: () => ({ readEntries: fails }) },
+                { name: "1.jpg", isFile: true, file: (done) => done(file) },
+            );
+            const items = [{ webkitGetAsEntry: () => shoot }];
+            const dropped = new Event("drop", { bubbles: true, cancelable: true });
+            dropped.dataTransfer = { items, files: [], types: ["Files"] };
+            document.querySelector(".drop").dispatchEvent(dropped);
+        }""",
+        list(small(1)["buffer"]),
+    )
+    expect(page.get_by_text("1 photograph,")).to_be_visible()
+    page.get_by_text("2 files will be left out: 2 cannot be read").click()
+    expect(page.get_by_role("listitem").filter(has_text="shoot/locked.jpg")).to_be_visible()
 
 
 def test_files_without_a_place_in_a_folder_are_taken_as_they_are(page: Page, url: str) -> None:
@@ -152,14 +195,16 @@ def test_a_place_whose_time_is_over_is_asked_for_anew(
 def test_a_file_that_is_refused_stops_the_others(page: Page, url: str, connections: Connections) -> None:
     page.goto(url)
     sent: list[str] = []
+    stopped: list[str] = []
     page.on("request", lambda asked: sent.append(asked.url) if asked.method == "PUT" else None)
+    page.on("requestfailed", lambda asked: stopped.append(asked.url) if asked.method == "PUT" else None)
     choose(page, *map(small, range(9)))
     held = hold(page, AT_ONCE)
     held[0].fulfill(status=400, json={"code": "upload_differs", "detail": "It is not what was announced."})
     expect(page.get_by_text("It is not what was announced.")).to_be_visible()
     expect(page.get_by_role("button", name="Send", exact=True)).to_be_enabled()
+    until(page, lambda: len(stopped) == AT_ONCE - 1, "the others are given up")
     page.unroute(PLACES)
-    page.wait_for_timeout(1000)
     assert len(sent) == AT_ONCE
     assert rows(connections, "jobs") == 0
 
@@ -170,6 +215,40 @@ def test_a_sample_set_is_one_click_away(page: Page, url: str, connections: Conne
     page.get_by_role("button", name="Try a sample set").click()
     expect(page.get_by_role("heading", name="Sample set")).to_be_visible()
     assert names(connections) == ["1.jpg", "2.jpg"]
+
+
+def test_a_double_click_makes_one_sample_set(page: Page, url: str, connections: Connections) -> None:
+    give_samples(page)
+    held: list[Route] = []
+    page.route("**/samples", lambda route: held.append(route))
+    page.goto(url)
+    page.get_by_role("button", name="Try a sample set").dblclick()
+    until(page, lambda: held, "the samples are asked for")
+    expect(page.get_by_role("button", name="Try a sample set")).to_be_disabled()
+    for route in held:
+        route.fallback()
+    expect(page.get_by_role("heading", name="Sample set")).to_be_visible()
+    assert len(held) == 1
+    assert rows(connections, "jobs") == 1
+    assert names(connections) == ["1.jpg", "2.jpg"]
+
+
+def test_ones_own_photographs_that_are_chosen_while_samples_load_wait_to_be_sent(
+    page: Page, url: str, connections: Connections
+) -> None:
+    give_samples(page)
+    held: list[Route] = []
+    page.route("**/samples", lambda route: held.append(route))
+    page.goto(url)
+    page.get_by_role("button", name="Try a sample set").click()
+    until(page, lambda: held, "the samples are asked for")
+    choose(page, small(7))
+    expect(page.get_by_text("1 photograph,")).to_be_visible()
+    held[0].fallback()
+    expect(page.get_by_text("3 photographs,")).to_be_visible()
+    expect(page.get_by_role("button", name="Send", exact=True)).to_be_enabled()
+    expect(page.get_by_label("Name")).to_have_value("")
+    assert rows(connections, "uploads") == rows(connections, "jobs") == 0
 
 
 def test_samples_beside_ones_own_photographs_wait_to_be_sent(page: Page, url: str, connections: Connections) -> None:
@@ -200,3 +279,28 @@ def test_links_are_sent_with_the_keyboard_alone(page: Page, url: str, connection
     expect(page.get_by_text("1 image", exact=False).first).to_be_visible()
     with connections.database.connect() as connection:
         assert connection.scalars(text("select source_url from images")).all() == ["https://example.org/portrait.jpg"]
+
+
+def test_those_who_listen_are_told_in_a_few_words(page: Page, url: str) -> None:
+    """Not all that is shown, with every key: only what is new of it."""
+    page.goto(url)
+    page.get_by_text("Paste links instead").click()
+    page.get_by_label("One link in each line").press_sequentially("https://example.org/a.jpg")
+    region = page.locator(".chooser [role=status]")
+    expect(region).to_have_text("Chosen: 1 link.")
+    assert page.locator(".chooser [aria-live]").count() == 0
+    choose(page, small(1), {"name": "none.jpg", "mimeType": "image/jpeg", "buffer": b"a text"})
+    expect(region).to_have_text("Chosen: 1 file and 1 link. 1 left out.")
+    assert inaccessible(page) == []
+
+
+def test_what_would_become_of_links_is_said_once(page: Page, url: str, connections: Connections) -> None:
+    page.goto(url)
+    page.get_by_text("Paste links instead").click()
+    page.get_by_label("One link in each line").fill("https://example.org/a.jpg\nhttp://example.org/b.jpg")
+    for _ in range(2):
+        with page.expect_response("**/v1/jobs?dry_run=true"):
+            page.get_by_role("button", name="Ask what would become").click()
+    expect(page.get_by_text("1 of 2 links would be worked on")).to_have_count(1)
+    expect(page.get_by_text("1 link will be left out")).to_have_count(1)
+    assert rows(connections, "jobs") == 0

@@ -1,5 +1,6 @@
 """The views of the page: what each of them shows, and that all can be used in the dark and on a phone."""
 
+import csv
 import re
 from typing import Any
 from uuid import UUID
@@ -9,7 +10,6 @@ import pytest
 from playwright.sync_api import Page, expect
 from sqlalchemy import text, update
 
-from services.api.keys import stored
 from services.api.scopes import Scope
 from services.insights.associations import FEWEST
 from shared.database.tables import Explanation
@@ -17,14 +17,13 @@ from shared.memorability.catalogue import find
 from shared.pipeline.connections import Connections
 from shared.settings import Settings
 from tests.browser import inaccessible
-from tests.integration.api.in_browser import plant_pictures
-from tests.integration.api.scored import recount, scored_job
+from tests.integration.api.in_browser import WAITING, change, failed, key_of, plant_pictures, use
+from tests.integration.api.scored import scored_job
 
 MANY = 130  # faces: more than a page of the list
 FLOWER = "https://flower.example.org/"
 WITH_FLOWER = {"keys": "required", "flower_url": FLOWER}
 UNSCORED = {"score": None, "percentile": None, "uncertainty": None}
-WAITING = {"stage": "detection", "state": "ready"}
 NOTHING_WIDER = """
     [document.documentElement, ...document.querySelectorAll("dialog")]
         .every((each) => each.scrollWidth <= each.clientWidth)
@@ -38,31 +37,11 @@ def settings(settings: Settings, request: pytest.FixtureRequest) -> Settings:
     return settings.model_copy(update=getattr(request, "param", {}))
 
 
-def failed(reason: str, stage: str = "detection") -> dict[str, Any]:
-    return {"state": "failed", "stage": stage, "reason": reason}
-
-
-def change(connections: Connections, job: UUID, statement: str) -> None:
-    """Change rows of a job, which `:job` stands for, and its counters with them."""
-    with connections.database.begin() as connection:
-        connection.execute(text(statement), {"job": job})
-        recount(connection, job)
-
-
 def states(connections: Connections, job: UUID) -> list[str]:
     with connections.database.connect() as connection:
         return list(
             connection.scalars(text("select state from images where job_id = :job order by position"), {"job": job})
         )
-
-
-def key_of(connections: Connections, name: str, *scopes: Scope) -> str:
-    with connections.database.begin() as connection:
-        return stored.create(connection, "local", "open", name, list(scopes), None)[0]
-
-
-def use(page: Page, key: str) -> None:
-    page.add_init_script(f"sessionStorage.setItem('facemem.key', '{key}')")
 
 
 def test_filters_show_what_fits_them(page: Page, url: str, connections: Connections) -> None:
@@ -92,9 +71,11 @@ def test_filters_show_what_fits_them(page: Page, url: str, connections: Connecti
         page.locator(f"[name={name}]").fill(value)
         page.locator(f"[name={name}]").blur()
         expect(scores).to_have_text(shown)
-    page.get_by_label("Flags").select_option("blurred")
+    page.get_by_label("in the dark").check()
+    expect(page.get_by_text("No face fits the filter.")).to_be_visible()
+    page.get_by_label("blurred").check()  # any of them
     expect(scores).to_have_text(["0.50"])
-    page.get_by_label("Flags").select_option("in the dark")
+    page.get_by_label("Failed because").select_option("A fault of the service")
     expect(page.get_by_text("No face fits the filter.")).to_be_visible()
 
 
@@ -109,10 +90,16 @@ def test_faces_without_a_score_are_found_by_their_state(page: Page, url: str, co
         page.get_by_label("State").select_option(state)
         expect(page.locator(".card .line:last-child")).to_have_text(shown)
         expect(page.get_by_text("without a score")).to_have_count(len(shown))
+        expect(page.get_by_label("Order")).to_be_disabled()
+        expect(page.get_by_label("Order")).to_have_value("position")
     expect(page.get_by_text("No face fits the filter.")).to_be_visible()
     page.get_by_label("State").select_option("scored")
     expect(cards).to_have_count(2)
-    page.get_by_label("Flags").select_option("none: trust these most")
+    expect(page.get_by_label("Order")).to_have_value("-score")
+    page.get_by_label("blurred").check()
+    expect(cards).to_have_count(1)
+    page.get_by_label("without any: trust these most").check()
+    expect(page.get_by_label("blurred")).not_to_be_checked()
     expect(cards).to_have_count(1)
     expect(cards).to_contain_text("0.90")
 
@@ -133,20 +120,28 @@ def test_a_face_that_is_far_down_is_shown_whole(page: Page, url: str, connection
 def test_what_fails_is_told_by_its_reason_as_it_happens(page: Page, url: str, connections: Connections) -> None:
     images = [{}, failed("decode_timeout"), failed("too_large"), failed("invalid_line", "intake"), {}, WAITING]
     job = scored_job(connections.database, [[0.5], *[[]] * 5], images=images, ended=False)
+    page.set_viewport_size({"width": 1280, "height": 1400})  # what is below the screen is not in the document
     page.goto(f"{url}/#/jobs/{job}/set-aside")
     said = page.locator(".aside strong")
     expect(said).to_have_text(["Takes too long to open", "Too large", "The line cannot be read", "No face was found"])
-    expect(page.get_by_text("1 image cannot be tried again.")).to_be_visible()
-    expect(page.get_by_role("button", name="Try again")).to_have_count(2)
+    why = page.get_by_label("Failures by reason").get_by_role("listitem")
+    expect(why).to_have_text(
+        [
+            "Takes too long to open · 1 image · can be tried againTry again",
+            "The line cannot be read · 1 image · cannot be tried again",
+            "Too large · 1 image · can be tried againTry again",
+        ]
+    )
     change(
         connections,
         job,
         "update images set state = 'failed', reason = 'broken_image' where job_id = :job and position = 5",
     )
-    expect(page.get_by_role("button", name="Try again: Damaged or cut off (1)")).to_be_visible()
     expect(said).to_have_count(5)
-    page.get_by_role("button", name="Try again: Too large (1)").click()
+    expect(page.get_by_role("button", name="Try again: Damaged or cut off")).to_be_visible()
+    page.get_by_role("button", name="Try again: Too large").click()
     expect(page.get_by_text("Tried again: 1 image.")).to_be_visible()
+    expect(why).to_have_count(3)
     assert states(connections, job) == ["succeeded", "failed", "ready", "failed", "skipped", "failed"]
 
 
@@ -200,6 +195,11 @@ def test_words_and_another_set_are_beside_the_scores(page: Page, url: str, conne
     page.get_by_role("button", name="Show as a table").nth(1).click()
     told = page.get_by_role("table", name="Difference of mean scores with and without")
     expect(told.get_by_role("row").filter(has_text="broad smile")).to_contain_text("+0.2")
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Save as CSV").click()
+    rows = list(csv.reader(saved.value.path().read_text().splitlines()))
+    assert saved.value.suggested_filename.endswith(".csv")
+    assert [row[1] for row in rows if "broad smile" in row[0]] == ["+0.201"]
     page.get_by_label("Compare with").select_option(index=0)
     page.get_by_role("button", name="Compare").click()
     expect(page.get_by_text("Photographs of 'spring' score 0.2")).to_be_visible()
@@ -216,7 +216,7 @@ def test_who_looks_after_the_service_sees_its_queues(page: Page, url: str, conne
     page.get_by_role("button", name="Use this key").click()
     queues = page.get_by_role("table", name="Work of your tenant, by stage")
     expect(queues.get_by_role("row").filter(has_text="Find faces").get_by_role("cell")).to_contain_text(
-        ["Find faces", "2", "0", "0", "ago"]
+        ["Find faces", "2", "0", "0", "", "ago"]
     )
     expect(page.get_by_role("link", name="Flower")).to_have_attribute("href", FLOWER)
     page.evaluate("key => sessionStorage.setItem('facemem.key', key)", reader)
