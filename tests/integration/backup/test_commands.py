@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess, run
 
@@ -57,7 +58,9 @@ def test_a_data_folder_goes_to_another_one(tmp_path: Path) -> None:
         engine.dispose()
 
 
-def test_in_containers_the_environment_says_where(database_url: str, bucket: Bucket, tmp_path: Path) -> None:
+def test_in_containers_the_environment_says_where(
+    database_url: str, create_database: Callable[[str | None], str], bucket: Bucket, tmp_path: Path
+) -> None:
     named = {key: getattr(bucket, key) for key in ("storage_url", "s3_endpoint", "s3_access_key", "s3_secret_key")}
     named |= {"database_url": database_url, "broker_url": "redis://"}
     environment = os.environ | {f"FACEMEM_{key.upper()}": value for key, value in named.items()}
@@ -71,6 +74,8 @@ def test_in_containers_the_environment_says_where(database_url: str, bucket: Buc
     assert created.returncode == 0, created.stderr
     assert "keep it where nobody else can read it" in created.stderr
     assert backup("deletions", deletions).returncode == 0
+    assert "restored into an empty system only" in backup("restore", file).stderr
+    environment["FACEMEM_DATABASE_URL"] = create_database(None)
     assert "0 of what was deleted since is deleted again" in backup("restore", file, "--deletions", deletions).stderr
     assert "Delete them again before" in backup("restore", file).stderr
     refused = backup("create", file)
