@@ -151,7 +151,6 @@ LOST_MESSAGES = Counter(
     ["stage"],
     registry=REGISTRY,
 )
-LATE_IMAGES = Counter("facemem_late_images", "Images that failed with the deadline of their job.", registry=REGISTRY)
 WEBHOOK_SECONDS = Histogram(
     "facemem_webhook_seconds",
     "How long one try to deliver an event took: `delivered` or `failed`.",
@@ -192,16 +191,16 @@ def _memory() -> int:
     """What the limit of a container holds: of children, what they have for themselves alone. The rest, libraries and
     pixels on their way from one to the other, is in our own numbers already.
     """
-    total = _of("self").get("VmRSS", 0)
+    total = _status("self").get("VmRSS", 0)
     for process in Path("/proc").iterdir():
         if process.name.isdigit():
             with suppress(OSError):  # it has ended meanwhile
-                theirs = _of(process.name)
+                theirs = _status(process.name)
                 total += theirs.get("RssAnon", 0) if theirs["PPid"] == os.getpid() else 0
     return total * 1024
 
 
-def _of(process: str) -> dict[str, int]:
+def _status(process: str) -> dict[str, int]:
     """What Linux tells of a process in numbers, memory in kilobytes."""
     lines = Path(f"/proc/{process}/status").read_text(errors="replace").splitlines()
     words = {name: rest.split() for name, _, rest in (line.partition(":") for line in lines)}

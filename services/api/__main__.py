@@ -5,9 +5,9 @@ from granian import Granian
 from granian.constants import Interfaces
 
 from shared import logs
+from shared.access import is_loopback, keys_required
 from shared.database import schema
 from shared.database.session import connect
-from shared.doors import is_loopback, keys_required
 from shared.entry import run
 from shared.settings import settings
 

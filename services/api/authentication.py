@@ -10,7 +10,7 @@ from services.api.keys import stored
 from services.api.parts import parts
 from services.api.problems import RequestError
 from services.api.scopes import Scope
-from shared.doors import keys_required
+from shared.access import keys_required
 
 # Answered to anybody: whether it lives, what it is, and what a signed link of its own leads to.
 PUBLIC = frozenset(

@@ -44,10 +44,10 @@ from services.api.places import Places
 from services.api.set_findings import SetFindings
 from services.api.shared_reads import SharedReads
 from shared import logs, metrics, tracing
+from shared.access import keys_required
 from shared.database.session import connect
-from shared.doors import keys_required
-from shared.jobs.backlog import Backlog
 from shared.memorability.catalogue import Catalogue
+from shared.pipeline.backlog import Backlog
 from shared.settings import Settings, settings
 from shared.storage.objects import open_objects
 

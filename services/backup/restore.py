@@ -56,7 +56,7 @@ def restore(place: Place, path: Path, deleted: Path | None = None, report: Repor
     _refuse_newer(manifest)
     for _ in () if deleted is None else deletions.read(deleted):
         pass  # or it would be found wrong when all is done
-    mark = f"{MARK}{manifest['id']}"
+    mark = _mark(manifest)
     if _its_rows_are_there(place, mark):
         left, resumed, again, repeated = 0, 0, 0, False
     else:
@@ -75,6 +75,10 @@ def restore(place: Place, path: Path, deleted: Path | None = None, report: Repor
     rows = sum(table["rows"] for table in manifest["tables"].values())
     at = datetime.fromisoformat(manifest["at"])
     return Restored(at, rows, manifest["objects"], resumed, again, left)
+
+
+def _mark(manifest: dict[str, Any]) -> str:
+    return f"{MARK}{manifest['id']}"
 
 
 def _refuse_newer(manifest: dict[str, Any]) -> None:
@@ -152,7 +156,7 @@ def _bring_rows(
             _refuse_rows(connection)  # somebody may have started a system on it meanwhile
             tables.copy_in(connection, _rows(path), manifest["tables"], step)
             tables.set_sequences(connection, manifest["sequences"])
-            tables.set_origin(connection, f"{MARK}{manifest['id']}")
+            tables.set_origin(connection, _mark(manifest))
             resumed = take_back_all(connection)
             current = manifest["schema"] == schema.REVISION
             return resumed, deletions.repeat(connection, deleted) if deleted and current else 0

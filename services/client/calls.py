@@ -1,6 +1,5 @@
 """HTTP requests to the API, tried again where that is harmless."""
 
-import ipaddress
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ import httpx
 from pydantic import BaseModel, ValidationError
 
 from services.client import errors
+from shared.access import is_loopback
 
 TIMEOUT = httpx.Timeout(30.0, connect=5.0)
 # Seconds before each further try. A service that is restarted answers again within some of them.
@@ -41,7 +41,7 @@ class Calls:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         # A proxy named in the environment does not lead to this machine.
         self._http = httpx.Client(
-            base_url=self.url, headers=headers, timeout=TIMEOUT, trust_env=not is_loopback(self.url)
+            base_url=self.url, headers=headers, timeout=TIMEOUT, trust_env=not is_loopback(httpx.URL(self.url).host)
         )
         self._answered = False
 
@@ -176,12 +176,3 @@ class Calls:
 def given(query: dict[str, Any]) -> dict[str, Any]:
     """What of a query was given: no parameters that are None or empty."""
     return {name: value for name, value in query.items() if value is not None and value != () and value != []}
-
-
-def is_loopback(url: str) -> bool:
-    """Whether an address leads to this machine."""
-    host = httpx.URL(url).host
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -10,7 +10,8 @@ from urllib.parse import urljoin
 import httpx
 
 from services.client import errors
-from services.client.calls import PAUSES, is_loopback
+from services.client.calls import PAUSES
+from shared.access import is_loopback
 
 TIMEOUT = httpx.Timeout(120.0, connect=10.0)
 # What storage answers when it is busy, beside the usual.
@@ -30,7 +31,7 @@ class Storage:
 
     def __init__(self, api_url: str) -> None:
         self._api_url = api_url
-        self._http = httpx.Client(timeout=TIMEOUT, trust_env=not is_loopback(api_url))
+        self._http = httpx.Client(timeout=TIMEOUT, trust_env=not is_loopback(httpx.URL(api_url).host))
 
     def __enter__(self) -> Self:
         return self

@@ -17,9 +17,9 @@ from services.local.redis import free_port
 from services.local.supervisor import Process, Supervisor
 from shared import metrics
 from shared.jobs import delivery
-from shared.jobs.backlog import Backlog
 from shared.jobs.health import Presence
 from shared.jobs.states import Priority, Stage
+from shared.pipeline.backlog import Backlog
 from shared.pipeline.connections import Connections
 from shared.pipeline.counting import in_hand
 from shared.pipeline.stages import queue
@@ -190,15 +190,6 @@ def test_lost_messages_are_counted(connections: Connections, new_job: NewJob) ->
     lost.take_back(impatient)
 
     assert moved(before, "facemem_lost_message_images_total", stage="detection") == 3
-
-
-def test_images_that_missed_their_deadline_are_counted(connections: Connections, new_job: NewJob) -> None:
-    new_job(images=2)
-    changed(connections, "update jobs set deadline = now()")
-    before = here()
-    fail_late(connections)
-
-    assert moved(before, "facemem_late_images_total") == 2
 
 
 def test_images_that_the_dispatcher_fails_are_failures_at_their_stage(

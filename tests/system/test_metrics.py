@@ -28,7 +28,6 @@ NO_FAULTS = 'facemem_request_seconds_count{status=~"5.."}'
 ELSEWHERE = {
     "facemem_batches_in_hand",
     "facemem_expired_leases",
-    "facemem_late_images_total",
     "facemem_lease_expiries_total",
     "facemem_lost_message_images_total",
     "facemem_queue_wait_seconds",

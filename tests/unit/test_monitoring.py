@@ -6,8 +6,8 @@ import pytest
 
 from shared import metrics
 from shared.errors import FacememError
-from shared.jobs.backlog import TROUBLES
 from shared.metrics import Reading
+from shared.pipeline.backlog import TROUBLES
 from tests.compose import ROOT, read_compose, required_variables
 from tests.prometheus import tried
 from tests.queries import ALERTS, DASHBOARD, ITS_LABELS, MONITORING, asked, described, queries, series

@@ -2,7 +2,6 @@
 
 import structlog
 
-from shared import metrics
 from shared.jobs import deadlines
 from shared.pipeline import counting
 from shared.pipeline.connections import Connections
@@ -23,7 +22,6 @@ def fail_late(connections: Connections) -> int:
         for stage, images in late_at.items():
             counting.given_up(stage, "deadline_passed", images)
         images = sum(late_at.values())
-        metrics.LATE_IMAGES.inc(images)
         log.info("deadline_passed", job=str(job_id), count=images)
         failed += images
     return failed

@@ -23,7 +23,7 @@ from services.api.schemas.keys import (
     TenantUsage,
 )
 from services.api.scopes import Scope
-from shared.doors import is_loopback, keys_required
+from shared.access import is_loopback, keys_required
 from shared.settings import Settings
 
 api = APIBlueprint(

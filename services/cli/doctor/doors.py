@@ -6,7 +6,7 @@ from uuid import uuid4
 import httpx
 
 from services.cli.doctor.check import Missing
-from shared.doors import is_loopback, keys_required
+from shared.access import is_loopback, keys_required
 from shared.images.formats import JPEG
 from shared.settings import Settings
 from shared.storage import keys

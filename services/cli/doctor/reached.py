@@ -6,7 +6,7 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 from services.local.folder import running
-from shared.doors import is_loopback
+from shared.access import is_loopback
 from shared.settings import LocalSettings
 
 SOCKET_FOLDER = 4  # the line of postmaster.pid that says where the socket is, from 0

@@ -19,8 +19,8 @@ from services.api.factory import create_app
 from services.api.submission import spool
 from services.local.postgres import SOCKET_NAME, Postgres
 from shared.errors import BrokerUnavailable
-from shared.jobs.backlog import Backlog
 from shared.jobs.health import Presence
+from shared.pipeline.backlog import Backlog
 from shared.pipeline.connections import Connections
 from shared.settings import Settings
 from tests.integration.api.conftest import problem, submitted

@@ -8,7 +8,7 @@ from services.api.factory import create_app
 from services.api.keys import __main__ as command
 from services.api.keys import stored
 from services.api.scopes import Scope
-from shared.doors import keys_required
+from shared.access import keys_required
 from shared.settings import Settings
 from tests.integration.api.conftest import problem, rows
 

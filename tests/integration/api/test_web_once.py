@@ -61,17 +61,22 @@ def test_a_set_whose_answer_was_lost_is_there_once(
     assert rows(connections, "jobs") == 2
 
 
-def test_another_set_with_the_same_photographs_is_another_one(
-    page: Page, line: CutOff, connections: Connections
-) -> None:
-    """What is wished for a set is part of it."""
-    page.goto(line.url)
+def lose_the_answer(page: Page, line: CutOff) -> None:
+    """Send two photographs, of which the service has a set then and the page does not know it; and stop."""
     line.losing = SUBMISSION
     choose(page, small(1), small(2))
     send(page)
     expect(page.get_by_role("alert")).to_contain_text("cannot be reached")
     page.get_by_role("button", name="Stop").click()
     line.cutting = None
+
+
+def test_another_set_with_the_same_photographs_is_another_one(
+    page: Page, line: CutOff, connections: Connections
+) -> None:
+    """What is wished for a set is part of it."""
+    page.goto(line.url)
+    lose_the_answer(page, line)
     page.get_by_label("Name").fill("another")
     send(page)
     expect(page.get_by_role("heading", name="another")).to_be_visible()
@@ -85,12 +90,7 @@ def test_who_may_not_ask_for_a_set_whose_answer_was_lost_is_told_that_it_is_ther
     """Such as with a key that allows sending only. The files go once more then: nobody knows of them."""
     page.goto(line.url)
     sent = puts(page)
-    line.losing = SUBMISSION
-    choose(page, small(1), small(2))
-    send(page)
-    expect(page.get_by_role("alert")).to_contain_text("cannot be reached")
-    page.get_by_role("button", name="Stop").click()
-    line.cutting = None
+    lose_the_answer(page, line)
     page.route("**/v1/uploads/*", lambda route: route.fulfill(status=403, json={"code": "scope_missing"}))
     send(page)
     expect(page.get_by_text("The service had this set already")).to_be_visible()
