@@ -22,6 +22,8 @@ SECRET_BYTES = 32
 WRITING = ".writing-"
 NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 COPIED_BYTES = 256 * 1024
+# How often a folder is made for an object: one that is empty may be cleared away before there is a file in it.
+FOLDERS_MADE = 10
 
 
 @contextmanager
@@ -60,7 +62,7 @@ class FolderObjects:
             handle, beside = self._beside(path)
             try:
                 _write(handle, content)
-                Path(beside).replace(path)
+                _move(beside, path)
             except BaseException:
                 Path(beside).unlink(missing_ok=True)
                 raise
@@ -84,7 +86,7 @@ class FolderObjects:
             os.close(handle)
             try:
                 _duplicate(existing, Path(beside))
-                Path(beside).replace(path)
+                _move(beside, path)
             except BaseException:
                 Path(beside).unlink(missing_ok=True)
                 raise
@@ -120,11 +122,13 @@ class FolderObjects:
     def _beside(path: Path) -> tuple[int, str]:
         """An open file to write what is then moved to `path`, and its name."""
         beside = f"{path.parent}/{WRITING}{path.name}-{getrandbits(64):x}"
-        try:
-            return os.open(beside, NEW_FILE, 0o600), beside
-        except FileNotFoundError:  # the first of its folder
-            path.parent.mkdir(parents=True, exist_ok=True)
-            return os.open(beside, NEW_FILE, 0o600), beside
+        for _ in range(FOLDERS_MADE):
+            try:
+                return os.open(beside, NEW_FILE, 0o600), beside
+            except FileNotFoundError:  # the first of its folder
+                with suppress(FileNotFoundError):
+                    path.parent.mkdir(parents=True, exist_ok=True)
+        return os.open(beside, NEW_FILE, 0o600), beside
 
     @metrics.storage("delete")
     def delete(self, keys: list[str]) -> None:
@@ -178,6 +182,12 @@ def _pieces(content: bytes | BinaryIO) -> Iterator[bytes]:
         return
     while piece := content.read(COPIED_BYTES):
         yield piece
+
+
+def _move(beside: str, path: Path) -> None:
+    """Give a whole file its name. One that was cleared away meanwhile counts as an object put just before that."""
+    with suppress(FileNotFoundError):
+        Path(beside).replace(path)
 
 
 def _remove_empty(folder: Path) -> None:

@@ -1,5 +1,6 @@
 """Object storage: a folder and an S3 server over HTTP keep the same promises."""
 
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -13,6 +14,8 @@ from shared.storage.objects import Objects, open_objects
 from tests.servers import Bucket
 
 ADDRESSES = {"database_url": "postgresql+psycopg://nowhere/none", "broker_url": "redis://nowhere"}
+# Enough to meet each gap between two calls of the other thread.
+PUTS = 1000
 
 
 def s3_settings(bucket: Bucket, **changes: str) -> Settings:
@@ -169,6 +172,31 @@ def test_clearing_takes_what_a_crash_left_in_a_folder(storage_folder_url: str) -
     assert [path.name for path in (folder / "jobs/1/photos").iterdir()] == [".writing-13-b-x1y2"]
     assert objects.clear("jobs/1/") == 0
     assert not (folder / "jobs/1").exists()
+
+
+def test_what_is_cleared_away_while_it_is_written_is_no_trouble_of_the_folder(storage_folder_url: str) -> None:
+    """It counts as put and then cleared; whoever put it finds out from the database that nobody wants it."""
+    objects = open_objects(Settings(**ADDRESSES, storage_url=storage_folder_url))
+
+    class Cleared(BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            objects.clear("jobs/1/")
+            return super().read(size)
+
+    objects.put("jobs/1/photos/a", Cleared(b"bytes"))
+    assert list(objects.keys("jobs/")) == []
+
+
+def test_what_is_put_into_a_folder_while_it_is_removed_is_no_trouble(storage_folder_url: str) -> None:
+    """Clearing removes empty folders, also one that was made this moment for an object to come."""
+    objects = open_objects(Settings(**ADDRESSES, storage_url=storage_folder_url))
+    with ThreadPoolExecutor(1) as other:
+        for number in range(PUTS):
+            clearing = other.submit(objects.clear, "jobs/1/")
+            objects.put(f"jobs/1/photos/{number}", b"bytes")
+            clearing.result()
+    objects.clear("jobs/1/")
+    assert list(objects.keys("")) == []
 
 
 def test_clearing_takes_uploads_in_parts_that_were_never_completed(bucket: Bucket) -> None:
