@@ -4,8 +4,8 @@ ten times more than is allowed?
 Everything of facemem is real, but the stages only sleep over each image: PostgreSQL, Redis, the API, the dispatcher and
 a worker for each stage, each a process, on loopback. Jobs of 20 links arrive over some minutes, first alone, then
 beside a job of a million; that one need not come to its end. Then clients with keys submit ten times what they may:
-what was accepted has to come to its end. Last, what the processes had in hand at the beginning and at the end of all
-that time. Linux only.
+what was accepted has to come to its end. Last, what the processes had in hand at the beginning and at the end of the
+time of the small jobs. Linux only.
 
 python -m benchmarks.fairness [--quick] [--hour] [--json]
 """
@@ -225,7 +225,7 @@ def main() -> None:
         pids = running.served.supervisor.pids()
         with watched(pids, running.served.environment["FACEMEM_BROKER_URL"]) as seen:
             rows = beside_a_large_one(crowd, running, size)
-            rows += too_many(running, size)
+        rows += too_many(running, size)
     tell([*rows, *grown(seen)], asked.json, ("celery", "redis", "psycopg", "granian"))
 
 
