@@ -7,40 +7,57 @@ over however many pixels is four look-ups. Sums are whole numbers, so they are e
 import numpy as np
 import torch
 
+COLOURS = 3
+# The sums of all three colours share a word, which one look-up then finds: 21 bits each, which sums over so few pixels
+# do not fill. The word is a sum itself: what one colour carries over to the next goes out again with the difference.
+SHARE_BITS = 21
+SHARE_PIXELS = (2**SHARE_BITS - 1) // 255
+# So many rows of the table are made at once; what is needed for them stays in a core's cache.
+BLOCK_ROWS = 64
+
 
 class SummedAreas:
     """The table of one image, uint8 (height, width, 3). Both resamplings are what torch calls `area`: each pixel of the
     result is the mean over all pixels that its square touches (torch.nn.functional.interpolate).
     """
 
-    def __init__(self, pixels: np.ndarray) -> None:
-        self.height, self.width, channels = pixels.shape
-        # Sums may pass 2**32 and begin again at 0; differences of two are right all the same (modulo 2**32).
-        table = np.empty((self.height + 1, self.width + 1, channels), np.uint32)
+    def __init__(self, pixels: np.ndarray, most: int) -> None:
+        """`most`: of how many pixels at most a mean will be asked for."""
+        self.height, self.width = pixels.shape[:2]
+        self._shared = most <= SHARE_PIXELS
+        words = 1 if self._shared else COLOURS
+        # Sums may pass 2**64 and begin again at 0; differences of two are right all the same (modulo 2**64).
+        table = np.empty((self.height + 1, self.width + 1, words), np.uint64)
         table[0], table[:, 0] = 0, 0
-        # torch's cumsum is faster than numpy's; and down, adding whole rows is faster than either.
-        along = torch.cumsum(torch.from_numpy(np.require(pixels, requirements="W")), dim=1, dtype=torch.int32)
-        table[1:, 1:] = along.numpy().view(np.uint32)
-        rows = table.reshape(self.height + 1, -1)
+        colours = torch.from_numpy(np.require(pixels, requirements="W"))
+        sums, rows = torch.from_numpy(table.view(np.int64))[1:, 1:], table.reshape(self.height + 1, -1)
         above = rows[0]
-        for row in rows[1:]:
-            row += above
-            above = row
+        for first in range(0, self.height, BLOCK_ROWS):
+            block = colours[first : first + BLOCK_ROWS]
+            # torch's cumsum is faster than numpy's; and down, adding whole rows is faster than either.
+            along = sums[first : first + BLOCK_ROWS]
+            torch.cumsum(_in_one_word(block) if self._shared else block, dim=1, dtype=torch.int64, out=along)
+            for row in rows[first + 1 : first + 1 + BLOCK_ROWS]:
+                row += above
+                above = row
         self._table = table
 
-    def scaled(self, height: int, width: int) -> np.ndarray:
-        """The whole image at another size: float32 (height, width, 3), values 0..255."""
-        top, bottom = _edges(0, self.height, height)
-        left, right = _edges(0, self.width, width)
+    def scaled(self, height: int, width: int, filled_up: int = 1) -> np.ndarray:
+        """The whole image at another size: float32 (3, height, width), values 0..255.
+
+        The last row and column are repeated until height and width are multiples of `filled_up`.
+        """
+        top, bottom = _edges(0, self.height, height, filled_up)
+        left, right = _edges(0, self.width, width, filled_up)
         rows = self._table.take(bottom, 0, mode="clip")
         rows -= self._table.take(top, 0, mode="clip")
         sums = rows.take(right, 1, mode="clip")
         sums -= rows.take(left, 1, mode="clip")
-        return _means(sums, (bottom - top)[:, None] * (right - left)[None, :])
+        return self._means(sums, (bottom - top)[:, None] * (right - left)[None, :])
 
     def crops(self, boxes: np.ndarray, side: int) -> np.ndarray:
         """Squares of `side` pixels from boxes, int (N, 4) as left, top, right, bottom within the image, none of them
-        empty: float32 (N, side, side, 3), values 0..255.
+        empty: float32 (N, 3, side, side), values 0..255.
         """
         left, right = _edges(boxes[:, 0, None], boxes[:, 2, None] - boxes[:, 0, None], side)
         top, bottom = _edges(boxes[:, 1, None], boxes[:, 3, None] - boxes[:, 1, None], side)
@@ -51,16 +68,37 @@ class SummedAreas:
         sums -= flat.take(above + behind, 0, mode="clip")
         sums -= flat.take(below + before, 0, mode="clip")
         sums += flat.take(above + before, 0, mode="clip")
-        return _means(sums, (bottom - top)[:, :, None] * (right - left)[:, None, :])
+        return self._means(sums, (bottom - top)[:, :, None] * (right - left)[:, None, :])
+
+    def _means(self, sums: np.ndarray, areas: np.ndarray) -> np.ndarray:
+        """Of sums (..., height, width, words) over areas (..., height, width): (..., 3, height, width)."""
+        over = areas.astype(np.float32)
+        means = np.empty((*areas.shape[:-2], COLOURS, *areas.shape[-2:]), np.float32)
+        for colour in range(COLOURS):
+            mean = means[..., colour, :, :]
+            if self._shared:
+                of_colour = sums[..., 0] >> np.uint64(colour * SHARE_BITS)
+                of_colour &= np.uint64(2**SHARE_BITS - 1)
+            else:
+                of_colour = sums[..., colour]
+            np.divide(of_colour.astype(np.int32).astype(np.float32), over, out=mean)
+        return means
 
 
-def _edges(first: int | np.ndarray, pixels: int | np.ndarray, parts: int) -> tuple[np.ndarray, np.ndarray]:
-    """Where each of `parts` begins and ends, if so many pixels are cut into them and each gets all that it touches."""
-    part = np.arange(parts)
+def _in_one_word(colours: torch.Tensor) -> torch.Tensor:
+    """uint8 (height, width, 3) as int64 (height, width, 1), the first colour lowest."""
+    words = colours[..., 2:].to(torch.int64)
+    for colour in (1, 0):
+        words = torch.add(colours[..., colour : colour + 1].to(torch.int64), words, alpha=2**SHARE_BITS)
+    return words
+
+
+def _edges(
+    first: int | np.ndarray, pixels: int | np.ndarray, parts: int, filled_up: int = 1
+) -> tuple[np.ndarray, np.ndarray]:
+    """Where each of `parts` begins and ends, if so many pixels are cut into them and each gets all that it touches.
+
+    The last one is repeated until their number is a multiple of `filled_up`.
+    """
+    part = np.minimum(np.arange(parts + -parts % filled_up), parts - 1)
     return first + part * pixels // parts, first - (-(part + 1) * pixels // parts)
-
-
-def _means(sums: np.ndarray, areas: np.ndarray) -> np.ndarray:
-    means = sums.astype(np.float32)
-    means /= areas[..., None].astype(np.float32)
-    return means

@@ -10,10 +10,13 @@ import numpy as np
 
 from shared.faces import boxes as geometry
 from shared.faces.areas import SummedAreas
-from shared.faces.networks import Networks
+from shared.faces.networks import CELL, STRIDE, Networks, places
 
-CELL, STRIDE = 12, 2  # pixels: what the first network sees at once, and from one place to the next
 SHRINK = 0.709  # from one scale to the next
+# Images are filled up to multiples of so many pixels, because engines make and keep code for each size that they meet.
+# What lies beyond the edge is not asked for; but where a place reaches one pixel beyond it, facenet-pytorch sees
+# nothing there, and we the edge once more.
+FILLED_UP = 16
 REFINED = FOUND = np.float32(0.7)  # confidences from which a box goes on
 PROPOSED = np.float32(np.log(0.6 / 0.4))  # the same of the first network, 0.6, as a logit
 REFINED_SIDE, FOUND_SIDE = 24, 48  # pixels: what the second and third network are shown
@@ -34,11 +37,16 @@ NOTHING = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.z
 
 def detect(pixels: np.ndarray, networks: Networks, min_face: int) -> Detections:
     """The faces of one image, uint8 (height, width, 3) RGB, that are at least so many pixels large."""
-    areas = SummedAreas(pixels)
+    areas = SummedAreas(pixels, _largest_mean(*pixels.shape[:2]))
     boxes = _proposed(areas, networks, min_face)
     if len(boxes):
         boxes = _refined(areas, networks, boxes)
     return _found(areas, networks, boxes) if len(boxes) else NOTHING
+
+
+def _largest_mean(height: int, width: int) -> int:
+    """Of how many pixels a mean is asked for at most: of the image at its smallest, or of all of it as one crop."""
+    return max((min(height, width) // CELL + 2) ** 2, (height // REFINED_SIDE + 2) * (width // REFINED_SIDE + 2))
 
 
 def scales(height: int, width: int, min_face: int) -> list[float]:
@@ -64,8 +72,9 @@ def _proposed(areas: SummedAreas, networks: Networks, min_face: int) -> np.ndarr
 
 def _at_scale(areas: SummedAreas, networks: Networks, scale: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Boxes, their logits and how far they are to be moved, each best one of those that overlap."""
-    logits, shifts = networks.propose(areas.scaled(int(areas.height * scale + 1), int(areas.width * scale + 1)))
-    rows, columns = np.nonzero(logits >= PROPOSED)
+    height, width = int(areas.height * scale + 1), int(areas.width * scale + 1)
+    logits, shifts = networks.propose(areas.scaled(height, width, FILLED_UP))
+    rows, columns = np.nonzero(logits[: places(height), : places(width)] >= PROPOSED)
     place = STRIDE * np.stack([columns, rows], axis=1).astype(np.float32)
     shown = np.float32(scale)
     boxes = np.concatenate([np.floor((place + 1) / shown), np.floor((place + CELL) / shown)], axis=1)

@@ -13,35 +13,59 @@ import torch
 from torch import nn
 
 from shared.compute import Compute
+from shared.faces.pooling import pool_by_slices
 from shared.faces.torchvision_ops import allow_cpu_torch
 
 MIDDLE, HALF_RANGE = 127.5, 128.0  # of pixels, as the networks were trained with
-
-
-# Runs the network of a number (0, 1, 2) on images (N, H, W, 3), and gives what it answers in its own order.
+# Runs the network of a number (0, 1, 2) on images (N, 3, H, W), and gives what it answers in its own order.
 Run = Callable[[int, np.ndarray], list[np.ndarray]]
+CELL, STRIDE = 12, 2  # pixels: what the first network sees at once, and from one place to the next
+# A piece has about so many pixels, in whole rows, or so many crops: what the networks make of it stays in a core's
+# cache from one layer to the next.
+PIECE_PIXELS, PIECE_CROPS = 32 * 1024, 32
+PIECE_ROWS = 8  # come together, so that each piece begins where a place does
 
 
 @dataclass(frozen=True)
 class Networks:
-    """The three networks. Pixels are float32 (..., height, width, 3), 0..255, RGB; shares are of a box's size."""
+    """The three networks. Pixels are float32 (..., 3, height, width), 0..255, RGB; shares are of a box's size.
+
+    in_pieces: whether an image, or many crops, are better looked at piece by piece, as on a CPU.
+    """
 
     run: Run
+    in_pieces: bool
 
     def propose(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """For one image (H, W, 3): logits (h, w) of its places, and shares (4, h, w) by which to move the edges."""
-        [answers] = self.run(0, pixels[None])
+        """For one image (3, H, W): logits (h, w) of its places, and shares (4, h, w) by which to move the edges."""
+        height, width = pixels.shape[1:]
+        rows = max(1, PIECE_PIXELS // width // PIECE_ROWS) * PIECE_ROWS if self.in_pieces else height
+        pieces = [
+            self.run(0, pixels[None, :, first : first + rows + CELL - STRIDE])[0]
+            for first in range(0, height - CELL + 1, rows)
+        ]
+        answers = pieces[0] if len(pieces) == 1 else np.concatenate(pieces, axis=2)
         return answers[0, 0], answers[0, 1:]
 
     def refine(self, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """For crops (N, 24, 24, 3): scores (N,), and shares (N, 4) by which to move the edges."""
-        shares, scores = self.run(1, crops)
+        """For crops (N, 3, 24, 24): scores (N,), and shares (N, 4) by which to move the edges."""
+        shares, scores = self._run_on_crops(1, crops)
         return scores[:, 1], shares
 
     def locate(self, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """For crops (N, 48, 48, 3): scores (N,), shares (N, 4), and landmarks (N, 10), five x, then five y."""
-        shares, landmarks, scores = self.run(2, crops)
+        """For crops (N, 3, 48, 48): scores (N,), shares (N, 4), and landmarks (N, 10), five x, then five y."""
+        shares, landmarks, scores = self._run_on_crops(2, crops)
         return scores[:, 1], shares, landmarks
+
+    def _run_on_crops(self, number: int, crops: np.ndarray) -> list[np.ndarray]:
+        step = PIECE_CROPS if self.in_pieces else len(crops)
+        pieces = [self.run(number, crops[first : first + step]) for first in range(0, len(crops), step)]
+        return [np.concatenate(answers) for answers in zip(*pieces, strict=True)]
+
+
+def places(pixels: int) -> int:
+    """How many places the first network has along so many pixels."""
+    return (pixels - 1) // STRIDE - 4
 
 
 def load(compute: Compute) -> Networks:
@@ -50,24 +74,29 @@ def load(compute: Compute) -> Networks:
     if compute.engine == "openvino":
         from shared.faces.openvino_networks import compiled  # not installed with everything
 
-        return Networks(compiled(published))
+        return Networks(compiled(published), in_pieces=True)
     where = compute.device
-    # Colours last is how the pixels come. (torch declares no such overload.)
+    on_cpu = where.type == "cpu"
+    if on_cpu:
+        for network in published:
+            pool_by_slices(network)
+    # Colours last is how convolutions like their pictures. (torch declares no such overload of a module's.)
     networks = [each.to(where).to(memory_format=torch.channels_last) for each in published]  # type: ignore[call-overload]
 
     def run(number: int, pixels: np.ndarray) -> list[np.ndarray]:
         with torch.inference_mode():
-            return [answer.cpu().numpy() for answer in networks[number](torch.from_numpy(pixels).to(where))]
+            shown = torch.from_numpy(pixels).to(where, memory_format=torch.channels_last)
+            return [answer.cpu().numpy() for answer in networks[number](shown)]
 
-    return Networks(run)
+    return Networks(run, in_pieces=on_cpu)
 
 
-def _published() -> "list[_ColoursLast]":
-    """facenet-pytorch's networks, taking pixels from 0 to 255 with the colours last."""
+def _published() -> list[nn.Module]:
+    """facenet-pytorch's networks, taking pixels from 0 to 255."""
     allow_cpu_torch()
     from facenet_pytorch.models.mtcnn import ONet, PNet, RNet  # imports torchvision, which needs the line above
 
-    networks: list[_ColoursLast] = []
+    networks: list[nn.Module] = []
     for network in (PNet(), RNet(), ONet()):
         first: nn.Conv2d = network.conv1
         with torch.no_grad():
@@ -75,9 +104,8 @@ def _published() -> "list[_ColoursLast]":
             assert first.bias is not None  # those three have one
             first.bias -= (weight * MIDDLE).sum(dim=(1, 2, 3))
             first.weight.copy_(weight)
-        networks.append(_ColoursLast(network).eval())
-    networks[0].network = _OneHead(networks[0].network)
-    return networks
+        networks.append(network.eval())
+    return [_OneHead(networks[0]).eval(), *networks[1:]]
 
 
 class _OneHead(nn.Module):
@@ -99,14 +127,3 @@ class _OneHead(nn.Module):
 
     def forward(self, pixels: torch.Tensor) -> list[torch.Tensor]:
         return [self.head(self.body(pixels))]
-
-
-class _ColoursLast(nn.Module):
-    """A network that takes images as they lie in memory."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, pixels: torch.Tensor) -> Any:
-        return self.network(pixels.permute(0, 3, 1, 2))

@@ -16,9 +16,10 @@ from torch import fx, nn
 
 WHOLE_IMAGE = 0  # the number of the network that sees a whole image; the others see crops of one size
 # OpenVINO makes code for each shape of its input. It keeps that for so many steps of a network, then forgets what was
-# used least lately; by itself it would keep gigabytes. A photograph has ten shapes, and photographs of one size share
-# them: these are some twenty sizes.
+# used least lately; by itself it would keep gigabytes. A photograph has ten shapes, and photographs of about one size
+# share them: these are some twenty sizes.
 KEPT_STEPS = 1000
+CROPS_STEP = 4  # crops come in multiples of so many, for the same reason
 SETTINGS = {
     "CPU_RUNTIME_CACHE_CAPACITY": KEPT_STEPS,
     "INFERENCE_PRECISION_HINT": "f32",  # bfloat16 is faster, but moves boxes
@@ -28,7 +29,7 @@ SETTINGS = {
 
 
 def compiled(networks: Sequence[nn.Module]) -> Callable[[int, np.ndarray], list[np.ndarray]]:
-    """Runs the network of a number on images (N, H, W, 3), any size, as torch would, with torch's number of threads.
+    """Runs the network of a number on images (N, 3, H, W), any size, as torch would, with torch's number of threads.
 
     Networks may have convolutions, dense layers, PReLUs, pooling and softmax. Threads may share what is returned.
     """
@@ -40,7 +41,7 @@ def compiled(networks: Sequence[nn.Module]) -> Callable[[int, np.ndarray], list[
     def run(number: int, pixels: np.ndarray) -> list[np.ndarray]:
         if not hasattr(own, "requests"):
             own.requests = [model.create_infer_request() for model in models]
-        shown = pixels if number == WHOLE_IMAGE else _filled_up(pixels)
+        shown = np.ascontiguousarray(pixels) if number == WHOLE_IMAGE else _filled_up(pixels)
         answers = own.requests[number].infer([shown], share_inputs=True)
         return [answers[output][: len(pixels)] for output in models[number].outputs]
 
@@ -48,15 +49,16 @@ def compiled(networks: Sequence[nn.Module]) -> Callable[[int, np.ndarray], list[
 
 
 def _filled_up(crops: np.ndarray) -> np.ndarray:
-    """Crops (N, S, S, 3), filled up by an eighth at most: so their numbers come in few shapes."""
-    step = max(1, 2 ** (len(crops) - 1).bit_length() // 16)
-    filled = np.zeros((len(crops) + -len(crops) % step, *crops.shape[1:]), np.float32)
+    """Crops (N, 3, S, S), filled up to a multiple of `CROPS_STEP`: so their numbers come in few shapes."""
+    if len(crops) % CROPS_STEP == 0:
+        return crops
+    filled = np.zeros((len(crops) + -len(crops) % CROPS_STEP, *crops.shape[1:]), np.float32)
     filled[: len(crops)] = crops
     return filled
 
 
 def _translated(network: nn.Module) -> openvino.Model:
-    image = ops.parameter([-1, -1, -1, 3], np.float32)
+    image = ops.parameter([-1, 3, -1, -1], np.float32)
     layers = dict(network.named_modules())
     values: dict[fx.Node, Any] = {}
     for node in fx.symbolic_trace(network).graph.nodes:
