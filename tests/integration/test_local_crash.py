@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from services.local.folder import DataFolder
+from tests.processes import alive
 
 # Real servers, a session on the database, and a process with a child of its own; then it waits as `facemem up` does.
 # Signals that these tests were started to ignore (nohup, a background shell) would be ignored by it too.
@@ -42,7 +43,7 @@ with folder.hold() as lock, Supervisor(inherited=[lock]) as supervisor:
 
 
 def left(processes: list[psutil.Process]) -> list[psutil.Process]:
-    return [process for process in processes if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
+    return [process for process in processes if alive(process)]
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from services.local.redis import free_port
 from services.local.system import LocalSystem, local_system
 from shared.errors import FolderInUse, StartFailed
 from shared.settings import LocalSettings
+from tests.processes import alive
 
 NO_WORKERS: dict[str, int] = {}
 
@@ -127,6 +128,6 @@ def test_nothing_stays_running_when_it_is_killed(tmp_path: Path) -> None:
         system.kill()
 
     def gone() -> bool:
-        return not any(each.is_running() and each.status() != psutil.STATUS_ZOMBIE for each in processes)
+        return not any(map(alive, processes))
 
     eventually(gone)

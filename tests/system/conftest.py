@@ -16,6 +16,7 @@ from services.local.system import LocalSystem, local_system
 from shared.jobs.states import Stage
 from shared.pipeline.stages import QUEUES
 from shared.settings import LocalSettings
+from tests.processes import alive
 from tests.servers import Bucket
 
 
@@ -58,7 +59,7 @@ class Running:
 
 def _command(process: psutil.Process) -> list[str]:
     try:
-        return process.cmdline() if process.status() != psutil.STATUS_ZOMBIE else []
+        return process.cmdline() if alive(process) else []
     except psutil.NoSuchProcess:
         return []
 

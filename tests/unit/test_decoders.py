@@ -19,6 +19,7 @@ from shared.errors import BrokenImage, DecodeCrashed, DecoderUnavailable, Decode
 from shared.images.decode import ORIENTATION_TAG, decode
 from shared.images.decoders import Decoders
 from tests.hostile_decoder import FORBIDDEN, REFUSED, file_that
+from tests.processes import alive
 from tests.unit.test_decode import corners, png_header, saved
 
 ROOT = Path(__file__).parents[2]
@@ -41,7 +42,7 @@ def hostile(monkeypatch: pytest.MonkeyPatch) -> Iterator[Decoders]:
 
 
 def children() -> set[int]:
-    return {process.pid for process in psutil.Process().children() if process.status() != psutil.STATUS_ZOMBIE}
+    return {process.pid for process in psutil.Process().children() if alive(process)}
 
 
 def turned() -> Image.Exif:
