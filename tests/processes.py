@@ -1,4 +1,6 @@
-"""Whether a process lives, asked while it may just be ending."""
+"""Which processes live, asked while some may just be ending: PostgreSQL's own come and go."""
+
+from collections.abc import Iterable
 
 import psutil
 
@@ -9,3 +11,14 @@ def alive(process: psutil.Process) -> bool:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:  # between the two
         return False
+
+
+def living(pids: Iterable[int]) -> list[psutil.Process]:
+    """Those that are still there."""
+    found = []
+    for pid in pids:
+        try:
+            found.append(psutil.Process(pid))
+        except psutil.NoSuchProcess:
+            continue
+    return [process for process in found if alive(process)]

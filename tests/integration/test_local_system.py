@@ -19,7 +19,7 @@ from services.local.redis import free_port
 from services.local.system import LocalSystem, local_system
 from shared.errors import FolderInUse, StartFailed
 from shared.settings import LocalSettings
-from tests.processes import alive
+from tests.processes import alive, living
 
 NO_WORKERS: dict[str, int] = {}
 
@@ -123,7 +123,7 @@ with local_system(LocalSettings(home=Path(sys.argv[1])), {}) as system:
 
 def test_nothing_stays_running_when_it_is_killed(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", STARTED, str(tmp_path)], stdout=subprocess.PIPE, text=True) as system:
-        processes = [psutil.Process(pid) for pid in json.loads(system.stdout.readline())]
+        processes = living(json.loads(system.stdout.readline()))
         assert len(processes) > 6  # servers, API with its worker, dispatcher, Flower, guard, and PostgreSQL's own
         system.kill()
 

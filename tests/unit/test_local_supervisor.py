@@ -139,13 +139,13 @@ def test_one_that_will_not_stop_is_killed(
 
 
 def test_nothing_is_left_when_the_block_fails(shell: Callable[..., Process]) -> None:
-    others = set(psutil.Process().children(recursive=True))
+    others = set(psutil.Process().children())
     started: set[psutil.Process] = set()
 
     def interrupted() -> None:
         with Supervisor() as supervisor:
             supervisor.start(shell("one", "exec sleep 60"))
-            started.update(set(psutil.Process().children(recursive=True)) - others)
+            started.update(set(psutil.Process().children()) - others)
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
