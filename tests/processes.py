@@ -1,6 +1,6 @@
 """Which processes live, asked while some may just be ending: PostgreSQL's own come and go."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
 
 import psutil
 
@@ -13,12 +13,6 @@ def alive(process: psutil.Process) -> bool:
         return False
 
 
-def living(pids: Iterable[int]) -> list[psutil.Process]:
+def living(pids: Collection[int]) -> list[psutil.Process]:
     """Those that are still there."""
-    found = []
-    for pid in pids:
-        try:
-            found.append(psutil.Process(pid))
-        except psutil.NoSuchProcess:
-            continue
-    return [process for process in found if alive(process)]
+    return [process for process in psutil.process_iter() if process.pid in pids and alive(process)]

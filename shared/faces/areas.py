@@ -81,6 +81,7 @@ class SummedAreas:
                 of_colour &= np.uint64(2**SHARE_BITS - 1)
             else:
                 of_colour = sums[..., colour]
+            # By way of 32 bits: processors turn several of those into floats at once, and 64 one by one.
             np.divide(of_colour.astype(np.int32).astype(np.float32), over, out=mean)
         return means
 

@@ -38,10 +38,7 @@ NOTHING = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.z
 def detect(pixels: np.ndarray, networks: Networks, min_face: int) -> Detections:
     """The faces of one image, uint8 (height, width, 3) RGB, that are at least so many pixels large."""
     areas = SummedAreas(pixels, _largest_mean(*pixels.shape[:2]))
-    boxes = _proposed(areas, networks, min_face)
-    if len(boxes):
-        boxes = _refined(areas, networks, boxes)
-    return _found(areas, networks, boxes) if len(boxes) else NOTHING
+    return _found(areas, networks, _refined(areas, networks, _proposed(areas, networks, min_face)))
 
 
 def _largest_mean(height: int, width: int) -> int:
@@ -87,6 +84,8 @@ def _at_scale(areas: SummedAreas, networks: Networks, scale: float) -> tuple[np.
 def _refined(areas: SummedAreas, networks: Networks, boxes: np.ndarray) -> np.ndarray:
     """Those of the proposed squares that are still faces at a second look, moved to where these are."""
     boxes, crops = _cut(areas, boxes, REFINED_SIDE)
+    if not len(boxes):
+        return boxes
     scores, shifts = networks.refine(crops)
     sure = scores > REFINED
     boxes, scores, shifts = boxes[sure], scores[sure], shifts[sure]
@@ -97,6 +96,8 @@ def _refined(areas: SummedAreas, networks: Networks, boxes: np.ndarray) -> np.nd
 def _found(areas: SummedAreas, networks: Networks, boxes: np.ndarray) -> Detections:
     """Faces with landmarks, from the closest look."""
     boxes, crops = _cut(areas, boxes, FOUND_SIDE)
+    if not len(boxes):
+        return NOTHING
     scores, shifts, points = networks.locate(crops)
     sure = scores > FOUND
     boxes, scores, shifts, points = boxes[sure], scores[sure], shifts[sure], points[sure]

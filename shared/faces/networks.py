@@ -64,7 +64,9 @@ class Networks:
 
 
 def places(pixels: int) -> int:
-    """How many places the first network has along so many pixels."""
+    """How many places the first network has along so many pixels: pooling halves them and rounds up, and each of its
+    three convolutions of 3 x 3 takes a pixel off at both ends, the first one before they are halved.
+    """
     return (pixels - 1) // STRIDE - 4
 
 

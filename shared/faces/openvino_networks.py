@@ -22,7 +22,7 @@ KEPT_STEPS = 1000
 CROPS_STEP = 4  # crops come in multiples of so many, for the same reason
 SETTINGS = {
     "CPU_RUNTIME_CACHE_CAPACITY": KEPT_STEPS,
-    "INFERENCE_PRECISION_HINT": "f32",  # bfloat16 is faster, but moves boxes
+    "INFERENCE_PRECISION_HINT": "f32",  # bfloat16 moves boxes
     "ENABLE_CPU_PINNING": False,  # else all processes of a machine would sit on the same cores
     "PERFORMANCE_HINT": "LATENCY",
 }

@@ -71,6 +71,24 @@ def test_images_of_all_sizes_come_to_the_networks_in_few_shapes() -> None:
     assert len(shapes) < 10 < scales / 30
 
 
+@pytest.mark.parametrize("last", [0, 1])
+def test_proposals_that_are_moved_out_of_the_image_are_none(last: int) -> None:
+    """`last`: the number of the network that moves them there, so that the next one has nothing to look at."""
+    plain = networks.load(PLAIN)
+
+    def run(number: int, pixels: np.ndarray) -> list[np.ndarray]:
+        away = -9.0 if number == last else 0.0  # shares of its size
+        if number == 0:
+            seen = places(pixels.shape[2]), places(pixels.shape[3])
+            return [np.stack([np.full(seen, 9.0), *4 * [np.full(seen, away)]])[None].astype(np.float32)]
+        if number == 1:
+            return [np.full((len(pixels), 4), away, np.float32), np.tile(np.float32([0, 1]), (len(pixels), 1))]
+        return plain.run(number, pixels)
+
+    image = np.zeros((30, 30, 3), np.uint8)
+    assert len(cascade.detect(image, Networks(run, plain.in_pieces), 12).boxes) == 0
+
+
 @pytest.mark.parametrize(("size", "stride"), [(2, 2), (3, 2)])
 @pytest.mark.parametrize("sides", [(8, 8), (9, 22), (23, 9), (22, 21), (3, 3), (4, 5)])
 def test_pooling_is_as_torch_does_it(sides: tuple[int, int], size: int, stride: int) -> None:

@@ -13,6 +13,7 @@ from services.local import guard
 from services.local import supervisor as module
 from services.local.supervisor import Process, Supervisor
 from shared.errors import StartFailed
+from tests.processes import living
 
 SHELL = "/bin/sh"
 STUBBORN = "trap '' TERM; echo up; while :; do sleep 0.05; done"
@@ -27,10 +28,7 @@ def eventually(condition: Callable[[], bool]) -> None:
 
 
 def alive(pid: int) -> bool:
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
+    return bool(living([pid]))
 
 
 @pytest.fixture
