@@ -17,6 +17,8 @@ which more than a third is burnt out. Real drawings were not at hand: those meas
 import numpy as np
 from PIL import Image
 
+from shared.images.exposure import strongest, weakest
+
 # Of `evenness`: a photograph's median is 0.21, a cartoon's 0.03. 1 % of photographs lie below 0.13; smoothed by a
 # median filter of 3 pixels, below 0.12.
 EVEN_BELOW = 0.10
@@ -36,7 +38,7 @@ def is_drawn(crop: np.ndarray) -> bool:
     """Whether the middle of `crop`, uint8 (height, width, 3) RGB, looks drawn. Blurred pictures have to be left out."""
     middle = _middle(crop)
     grey = np.asarray(Image.fromarray(middle).convert("L"), dtype=np.float32)
-    colour = float((middle.max(axis=2).astype(int) - middle.min(axis=2)).mean())
+    colour = float((strongest(middle) - weakest(middle)).mean())
     on_paper = colour < COLOURLESS_BELOW and float((grey > WHITE).mean()) > PAPER_ABOVE
     return on_paper or evenness(grey) < EVEN_BELOW or few_tones(grey) > FEW_TONES_ABOVE
 

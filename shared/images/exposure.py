@@ -36,4 +36,21 @@ def highlight(crop: np.ndarray, landmarks: np.ndarray) -> float:
     left, top = np.clip(low - border, 0, end).astype(int)
     right, bottom = np.clip(np.ceil(high + border), 0, end).astype(int)
     face = crop[top:bottom, left:right]
-    return float(np.percentile((face if face.size else crop).max(axis=2), LIGHTEST))
+    return float(np.percentile(strongest(face if face.size else crop), LIGHTEST))
+
+
+def strongest(pixels: np.ndarray) -> np.ndarray:
+    """Of red, green and blue the largest: uint8 (height, width) of (height, width, 3)."""
+    return _of_channels(np.maximum, pixels)
+
+
+def weakest(pixels: np.ndarray) -> np.ndarray:
+    """The same of the smallest."""
+    return _of_channels(np.minimum, pixels)
+
+
+def _of_channels(extreme: np.ufunc, pixels: np.ndarray) -> np.ndarray:
+    """Channel by channel: several times as fast as along the last axis, which has only three."""
+    red, green, blue = np.moveaxis(pixels, 2, 0)
+    found: np.ndarray = extreme(extreme(red, green), blue)
+    return found

@@ -14,6 +14,7 @@ from shared.jobs.states import Priority, Stage
 from shared.pipeline.connections import Connections
 from shared.pipeline.run_stage import Save, Work, run_stage
 from shared.pipeline.side_by_side import SideBySide
+from shared.pipeline.slices import take_long_slices
 from shared.pipeline.stages import PLANS, queue
 from shared.pipeline.watchdog import Watchdog, forget_beats
 from shared.settings import Settings, settings
@@ -31,6 +32,7 @@ def main(stage: Stage, build: Build, at_once: Callable[[Settings], int | None] =
     parser = argparse.ArgumentParser(prog=f"python -m workers.{stage}", description=f"A worker of the {stage} stage.")
     parser.add_argument("--name", help="how it is called in Flower and in logs")
     arguments = parser.parse_args()
+    take_long_slices()
     configured = settings()
     forget_beats(configured.heartbeat_file)
     name = node_name(stage, arguments.name, configured.machine)
