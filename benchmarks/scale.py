@@ -256,7 +256,7 @@ def linear(what: str, measured: Measured) -> list[Row]:
                 min(reached),
                 max(reached),
                 BAR,
-                note=", ".join(steps) if jobs == 1 else f"Each job has a window of its own, as {jobs} submissions have",
+                note=", ".join(steps) if jobs == 1 else "As many of their images may wait as are at work",
             )
         )
     return rows

@@ -37,11 +37,11 @@ READY_SECONDS = 180.0  # the first start on a cold disk reads a gigabyte of libr
 PROBE_SECONDS = 5.0
 EVERY_ADDRESS = ("0.0.0.0", "::", "")  # noqa: S104 - what a setting may say, not what is bound
 # Large buffers stay with the process. glibc would give them back after every image and take them again, page by page,
-# for the next, which shows in the time that finding faces takes. Two arenas, or every thread would keep its own.
+# for the next, which shows in the time that finding faces takes. One arena, or each thread that computes keeps its own.
 KEEP_BUFFERS = {
     "MALLOC_MMAP_THRESHOLD_": "268435456",
     "MALLOC_TRIM_THRESHOLD_": "536870912",
-    "MALLOC_ARENA_MAX": "2",
+    "MALLOC_ARENA_MAX": "1",
 }
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 

@@ -54,6 +54,16 @@ def test_a_big_job_does_not_hold_up_a_small_one(connections: Connections, new_jo
     assert let_in(connections) == 0, "the window is full"
 
 
+def test_large_jobs_that_share_the_window_go_in_whole_batches(connections: Connections, new_job: NewJob) -> None:
+    """Their parts of the window are 42 images: a batch of ten would take a GPU as long as one of sixteen."""
+    jobs = [new_job(images=500) for _ in range(3)]
+    connections = with_settings(connections, window_images=128)
+    for _ in range(3):
+        let_in(connections)
+    assert in_flight(connections) == dict.fromkeys(jobs, 32)
+    assert messages(connections) == 3 * 2
+
+
 def test_as_many_may_wait_as_workers_are_at(connections: Connections, new_job: NewJob) -> None:
     """However many workers one job has, there is a batch for each that has done its own."""
     job = new_job(images=200)

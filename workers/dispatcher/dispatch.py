@@ -100,6 +100,8 @@ def _admit_one(connections: Connections, job: OpenJob) -> list[Batch]:
     for stage in reversed(Stage):
         if not job.waiting.get(stage):
             continue
+        if job.batches[stage] >= min(BATCH_IMAGES, settings.window_images) > job.room:
+            return []  # A large job waits for room for a whole batch: a part of one would take a GPU as long.
         most = min(job.batches[stage], job.room)
         with connections.database.begin() as connection:
             batches = delivery.admit(connection, job.id, stage, most, settings.dispatch_lease_seconds)
