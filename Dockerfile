@@ -12,7 +12,7 @@ ENV PIP_NO_CACHE_DIR=1 \
     HOME=/tmp \
     HF_HUB_OFFLINE=1
 # Large buffers stay with the process. glibc would give them back after every image and take them again, page by page, for
-# the next, which shows in the time that finding faces takes. One arena, or every thread that ever computes keeps its own.
+# the next, which shows in the time that finding faces takes. One arena, or each thread that computes keeps its own.
 ENV MALLOC_ARENA_MAX=1 \
     MALLOC_MMAP_THRESHOLD_=268435456 \
     MALLOC_TRIM_THRESHOLD_=536870912

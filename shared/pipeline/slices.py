@@ -1,9 +1,9 @@
 """For how long a worker computes before the kernel gives its core to another one that computes as well.
 
 Linux from 6.12 on lets a thread ask for that: its slice, of 0.1 to 100 ms, usually some 3 ms or less. The workers of a
-machine are more than its cores, and each finds the caches without its network whenever another had its place. That is
-a tenth of the time when four compute on two cores; long slices save half of it. Who asks for nothing hardly waits for
-that: PostgreSQL, Redis and the API may take the core from a worker before its slice is over.
+machine are more than its cores, and each finds the caches without its network whenever another had its place, which
+takes time. Who asks for nothing hardly waits for that: PostgreSQL, Redis and the API may take the core from a worker
+before its slice is over.
 """
 
 import ctypes
