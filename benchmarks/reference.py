@@ -8,11 +8,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from benchmarks.photographs import portrait
 from services.training.bundle import write
+from shared.compute import PLAIN
 from shared.faces.torchvision_ops import allow_cpu_torch
+from shared.images.crop import CROP_SIZE
 from shared.memorability.catalogue import CARD, TOKENIZER, BundleFacts, find
 from shared.memorability.cross_attention import CrossAttention, HeadShape
-from shared.memorability.encoders import TEXT_PREFIX, VISUAL_PREFIX
+from shared.memorability.encoders import TEXT_PREFIX, VISUAL_PREFIX, encode
 from shared.memorability.scorer import MEMBER_PREFIX, padded
 from shared.memorability.se_resnet import GRID, Bottleneck, FrozenBatchNorm, SEResNet50
 from shared.memorability.states import FaceStates
@@ -22,6 +25,7 @@ LONGEST = 512  # tokens that BERT takes
 SHAPE = HeadShape(patches=49, patch_width=2048, token_width=768, heads=8, key_width=64, regions_read_alike=True)
 BLOCK_SAY = 0.25  # of a residual block: it changes what it gets, and does not replace it
 SPREAD = 0.25  # of logits
+FITTED = 16  # portraits whose states a bundle's networks expect
 
 
 def networks() -> tuple[SEResNet50, BertEncoder, CrossAttention]:
@@ -78,8 +82,15 @@ def fit(head: CrossAttention, states: list[FaceStates]) -> None:
 
 
 def written(folder: Path) -> BundleFacts:
-    """A bundle of such networks in a folder. Its scores say nothing of faces."""
+    """A bundle of such networks in a folder, fitted to portraits, without which their logits would be in the hundreds.
+    Its scores say nothing of faces.
+    """
     visual, text, head = networks()
+    crops = np.stack(
+        [np.asarray(portrait(number, CROP_SIZE).resize((CROP_SIZE, CROP_SIZE))) for number in range(FITTED)]
+    )
+    settle(visual, crops)
+    fit(head, encode(visual, text, crops, [f"Portrait {number}." for number in range(FITTED)], PLAIN.dtype))
     described, tensors, tokenizer = text.bundle_parts()
     compact = find("compact")
     config = {
