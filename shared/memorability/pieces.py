@@ -1,4 +1,4 @@
-"""The pieces in which faces and captions go through the encoders.
+"""The pieces in which faces and captions go through the networks.
 
 On the CPU, torch's libraries keep code and scratch memory for each shape of input that they have met, and batches have
 as many shapes as there are numbers of faces and lengths of captions: a worker's memory grew for as long as it ran. So

@@ -18,9 +18,11 @@ from shared.memorability.explanation import (
     contributions_of,
     merge,
 )
+from shared.memorability.pieces import pieces
 from shared.memorability.states import FaceStates, Word
 from shared.memorability.weights import load_into
 
+CPU = torch.device("cpu")
 MOST_LOGIT = 60.0
 MEMBER_PREFIX = "members."  # of the heads' tensors in a bundle's weights
 
@@ -64,6 +66,9 @@ class Scorer:
         if not states:
             return []
         self._check(states)
+        return [score for piece in pieces(len(states), CPU) for score in self._scored(states[piece])]
+
+    def _scored(self, states: list[FaceStates]) -> list[FaceScore]:
         patches, tokens, weights = padded(states)
         runs = [member(patches, tokens, weights) for member in self._members]
         return [self._face_score(index, face, runs) for index, face in enumerate(states)]

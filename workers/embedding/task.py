@@ -11,6 +11,7 @@ from shared import metrics
 from shared.compute import Compute, use_threads
 from shared.database.faces import faces_of
 from shared.database.tables import Face
+from shared.images.crop import CROP_SIZE
 from shared.images.decode import decode
 from shared.jobs.delivery import ClaimedImage
 from shared.memorability.catalogue import BundleFacts, Catalogue
@@ -42,9 +43,9 @@ def build(connections: Connections) -> tuple[Work, Save]:
     def work(images: list[ClaimedImage], token: UUID) -> list[Outcome]:
         by_image = faces_of(connections.database, [image.id for image in images])
         faces = [face for image in images for face in by_image[image.id]]
-        crops = np.stack(
-            [decode(connections.objects.get(face.crop_key or ""), max_pixels=CROP_PIXELS).pixels for face in faces]
-        )
+        crops = np.empty((len(faces), CROP_SIZE, CROP_SIZE, 3), np.uint8)
+        for place, face in enumerate(faces):
+            crops[place] = decode(connections.objects.get(face.crop_key or ""), max_pixels=CROP_PIXELS).pixels
         with computing:
             encoders = loaded.of(images[0].bundle)  # a batch is of one job, and a job has one bundle
             states = encoders.encode(crops, [face.caption or "" for face in faces])
