@@ -71,10 +71,14 @@ def decode(content: bytes, *, max_pixels: int, long_side: int | None = None, red
     return Decoded(pixels, width, height, pixels.shape[1] / width)
 
 
-def encode_jpeg(pixels: np.ndarray, quality: int = 90) -> bytes:
-    """JPEG of uint8 RGB `pixels` (height, width, 3), without metadata and with colour at full resolution."""
+def encode_jpeg(pixels: np.ndarray, quality: int = 90, *, full_colour: bool = True) -> bytes:
+    """JPEG of uint8 RGB `pixels` (height, width, 3), without metadata.
+
+    Without `full_colour` two by two pixels share their colour, as in the files of most cameras (4:2:0), which is
+    smaller and made faster: enough for people to look at.
+    """
     buffer = BytesIO()
-    Image.fromarray(pixels).save(buffer, "JPEG", quality=quality, subsampling=0)
+    Image.fromarray(pixels).save(buffer, "JPEG", quality=quality, subsampling="4:4:4" if full_colour else "4:2:0")
     return buffer.getvalue()
 
 
