@@ -1,4 +1,4 @@
-"""All benchmarks, one after the other, and the table of what they found in docs/performance.md.
+"""All benchmarks, one after the other, and the tables of what they found, one for each machine, in docs/performance.md.
 
 python -m benchmarks [--quick] [NAME ...]
 """
@@ -32,6 +32,7 @@ ALL = (
 PACKAGES = ("torch", "openvino", "facenet-pytorch", "transformers", "celery", "redis", "ray", "sqlalchemy", "gunicorn")
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 BEGIN, END = "<!-- begin: python -m benchmarks -->\n", "<!-- end -->\n"
+MEASURED_ON = "Measured on "
 HEADING = "| benchmark | what | against | found | bar |\n|---|---|---|---|---|\n"
 
 
@@ -89,20 +90,24 @@ def used(table: str) -> dict[str, str]:
 
 
 def with_lines(page: str, name: str, lines: list[str]) -> str:
-    """The page with these lines for one benchmark. What others found stays if it was found on the same machine."""
-    before, table, after = page.partition(BEGIN)[0], page.partition(BEGIN)[2].partition(END)[0], page.partition(END)[2]
-    here = f"Measured on {machine()}"
+    """The page with these lines for one benchmark in this machine's table, which comes first. What other benchmarks
+    found here stays, and so do the tables of other machines: no table has rows of two.
+    """
+    before, tables, after = page.partition(BEGIN)[0], page.partition(BEGIN)[2].partition(END)[0], page.partition(END)[2]
+    here = f"{MEASURED_ON}{machine()};"
+    by_machine = [f"{MEASURED_ON}{table.strip()}\n" for table in tables.split(MEASURED_ON)[1:]]
+    ours = next((table for table in by_machine if table.startswith(here)), "")
     rows: dict[str, list[str]] = {each: [] for each in ALL}
-    if not table.startswith(f"{here};"):
-        table = ""
-    for old in table.splitlines():
+    for old in ours.splitlines():
         if (of := old.split("|")[1].strip() if old.startswith("|") else "") in rows:
             rows[of].append(old)
     rows[name] = lines
     told = "\n".join(each for of in ALL for each in rows[of])
-    with_packages = ", ".join(f"{package} {number}" for package, number in used(table).items())
-    where = f"{here}; last on {date.today():%Y-%m-%d}, with {with_packages}."
-    return f"{before}{BEGIN}{where}\n\n{HEADING}{told}\n{END}{after}"
+    with_packages = ", ".join(f"{package} {number}" for package, number in used(ours).items())
+    where = f"{here} last on {date.today():%Y-%m-%d}, with {with_packages}."
+    others = [table for table in by_machine if table is not ours]
+    written = "\n".join([f"{where}\n\n{HEADING}{told}\n", *others])
+    return f"{before}{BEGIN}{written}{END}{after}"
 
 
 if __name__ == "__main__":
