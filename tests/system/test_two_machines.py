@@ -99,7 +99,7 @@ def show(running: Running, job: UUID, done: dict[str, dict[str, object]]) -> Non
         "| worker | messages that it took | of these ended well |",
         "|---|---|---|",
         *(
-            f"| {name} | {each['task-received'] or 0} | {each['task-succeeded'] or 0} |"
+            f"| {name} | {each.get('task-received') or 0} | {each.get('task-succeeded') or 0} |"
             for name, each in sorted(done.items())
         ),
     ]
