@@ -40,7 +40,8 @@ def build(connections: Connections) -> tuple[Work, Save]:
     loaded = Loaded(catalogue, load)
     loaded.default(settings.bundle_digest)
 
-    def work(images: list[ClaimedImage], token: UUID) -> list[Outcome]:
+    def packed(images: list[ClaimedImage]) -> bytes:
+        """Their faces' states. Crops and states are let go of here: storage may be waited for long."""
         by_image = faces_of(connections.database, [image.id for image in images])
         faces = [face for image in images for face in by_image[image.id]]
         crops = np.empty((len(faces), CROP_SIZE, CROP_SIZE, 3), np.uint8)
@@ -49,8 +50,12 @@ def build(connections: Connections) -> tuple[Work, Save]:
         with computing:
             encoders = loaded.of(images[0].bundle)  # a batch is of one job, and a job has one bundle
             states = encoders.encode(crops, [face.caption or "" for face in faces])
+            return pack({face.id: state for face, state in zip(faces, states, strict=True)})
+
+    def work(images: list[ClaimedImage], token: UUID) -> list[Outcome]:
+        content = packed(images)
         key = keys.batch_states(images[0].job_id, token)
-        connections.objects.put(key, pack({face.id: state for face, state in zip(faces, states, strict=True)}))
+        connections.objects.put(key, content)
         return [Done(image, key) for image in images]
 
     return work, partial(_save, compute.encoding)
