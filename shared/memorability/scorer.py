@@ -66,6 +66,7 @@ class Scorer:
         if not states:
             return []
         self._check(states)
+        # A face has heads x tokens x patches of attention: in pieces, a crowd takes no more memory than a few faces.
         return [score for piece in pieces(len(states), CPU) for score in self._scored(states[piece])]
 
     def _scored(self, states: list[FaceStates]) -> list[FaceScore]:

@@ -5,6 +5,7 @@ from io import BytesIO
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.JpegImagePlugin import get_sampling
 
 from shared.compute import PLAIN
 from shared.errors import DecodeCrashed
@@ -17,6 +18,7 @@ from workers.detection import detect as detection
 from workers.detection.detect import Photograph, detect
 
 LARGE = 2400  # pixels on the longer side, so that the crop is cut from half of them
+FULL_COLOUR, SHARED_COLOUR = 0, 2  # what Pillow calls 4:4:4 and 4:2:0
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +66,13 @@ def test_a_crop_from_half_the_pixels_is_the_crop_from_all(
     assert one.flags == other.flags
     # Squares are of whole pixels, which are twice as large in half the photograph; so they lie elsewhere by a fraction.
     assert np.abs(np.subtract(one.crop_box, other.crop_box)).max() <= 3
+
+
+def test_crops_keep_all_of_their_colour_and_copies_for_people_do_not(finder: FaceFinder) -> None:
+    found = seen(finder, photograph("PNG"))
+    [face] = found.faces
+    sampling = [get_sampling(Image.open(BytesIO(jpeg))) for jpeg in (face.crop_jpeg, found.jpeg)]
+    assert sampling == [FULL_COLOUR, SHARED_COLOUR]
 
 
 def test_what_cannot_be_decoded_in_part_is_decoded_in_full(finder: FaceFinder) -> None:
