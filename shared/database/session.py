@@ -5,7 +5,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import psycopg
-from sqlalchemy import Engine, ExceptionContext, create_engine, event
+from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event
 from sqlalchemy.exc import InvalidatePoolError
 
 # A process computes or serves on a handful of threads; more connections would only wait in Postgres instead of here.
@@ -56,6 +56,13 @@ def connect(
     event.listen(engine, "checkout", _refuse_ended)
     event.listen(engine, "handle_error", _drop_the_row)
     return engine
+
+
+def autocommitting(database: Engine) -> Connection:
+    """A connection whose every statement is a transaction of its own: one exchange with the server instead of three.
+    For those that only look, or are all that there is to do. Use it as a context manager.
+    """
+    return database.connect().execution_options(isolation_level="AUTOCOMMIT")
 
 
 def drop_the_row(error: psycopg.Error) -> str:

@@ -18,6 +18,18 @@ state = any(:open) and not exists (
 _END = "finished_at = now(), expires_at = now() + make_interval(secs => retention_seconds)"
 
 
+def any_open(connection: Connection) -> bool:
+    """Whether a job is running or paused."""
+    query = "select exists (select from jobs where state = any(:open))"
+    return bool(connection.execute(text(query), {"open": _OPEN}).scalar_one())
+
+
+def any_done(connection: Connection) -> bool:
+    """Whether a job has no unfinished image any more, so that `complete_jobs` has something to do."""
+    query = f"select exists (select from jobs where {_DONE})"  # noqa: S608
+    return bool(connection.execute(text(query), {"open": _OPEN, "final": _FINAL}).scalar_one())
+
+
 def complete_jobs(connection: Connection) -> list[UUID]:
     """running, paused -> completed for every job without an unfinished image. Returns those it completed."""
     values = {"open": _OPEN, "final": _FINAL}

@@ -7,6 +7,7 @@ tables.
 
 from sqlalchemy import Connection, Engine, text
 
+from shared.database.session import autocommitting
 from shared.errors import BundleUnavailable, CaptionerUnavailable, PartUnavailable, StorageUnavailable
 from shared.jobs.states import Stage
 from shared.settings import Settings
@@ -52,7 +53,7 @@ class Presence:
     def renew(self) -> None:
         """Say that all is well just now. Raises SQLAlchemyError; the next call then makes a new connection."""
         if self._connection is None:
-            self._connection = self._database.connect().execution_options(isolation_level="AUTOCOMMIT")
+            self._connection = autocommitting(self._database)
         try:
             self._connection.execute(text(f"set application_name = '{self.NAME}'"))
         except Exception:

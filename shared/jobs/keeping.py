@@ -9,6 +9,8 @@ from contextlib import contextmanager
 
 from sqlalchemy import Connection, Engine, text
 
+from shared.database.session import autocommitting
+
 _LOCK = "hashtextextended('keeping', 0)"
 
 
@@ -40,7 +42,7 @@ def unless_kept(database: Engine, one_round: Callable[[], int]) -> int:
 @contextmanager
 def _own(database: Engine) -> Iterator[Connection]:
     """A connection whose locks last beyond transactions; if it breaks it is not used again, and they go with it."""
-    with database.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+    with autocommitting(database) as connection:
         try:
             yield connection
         except BaseException:

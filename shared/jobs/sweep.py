@@ -3,11 +3,19 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection, Row, text
 
 from shared.jobs.delivery import record_attempts
 from shared.jobs.moves import move, move_all
 from shared.jobs.states import Priority, Stage
+
+
+def any_expired(connection: Connection) -> bool:
+    """Whether there is a lease that ran out, so that there may be something to take back."""
+    query = """
+        select exists (select from images where state in ('dispatched', 'running') and lease_expires_at < now())
+    """
+    return bool(connection.execute(text(query)).scalar_one())
 
 
 def take_back_undelivered(connection: Connection) -> Sequence[Row[Any]]:

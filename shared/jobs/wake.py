@@ -1,10 +1,12 @@
 """Telling the dispatcher that there is something to let in, so that nobody waits for its next look.
 
 A notice is part of the transaction that makes the work, and Postgres delivers it with the COMMIT. One that gets lost
-costs a tick: the dispatcher looks anyway.
+costs a second at most: the dispatcher looks anyway.
 """
 
 from sqlalchemy import Connection, Engine, text
+
+from shared.database.session import autocommitting
 
 CHANNEL = "facemem_work"
 
@@ -38,7 +40,7 @@ class Notices:
 
     def _listening(self) -> Connection:
         if self._connection is None:
-            connection = self._database.connect().execution_options(isolation_level="AUTOCOMMIT")
+            connection = autocommitting(self._database)
             connection.execute(text(f"listen {CHANNEL}"))
             self._connection = connection
         return self._connection

@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
 from shared import tracing
+from shared.database.session import autocommitting
 from shared.errors import (
     FacememError,
     InternalError,
@@ -99,7 +100,7 @@ def run_stage(connections: Connections, batch: Batch, work: Work, save: Save) ->
     settings = connections.settings
     token = uuid4()
     # One statement, which is its own transaction. All that it can move is from dispatched to running.
-    with connections.database.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+    with autocommitting(connections.database) as connection:
         images = delivery.claim(connection, batch, token, settings.run_lease_seconds)
     if not images:
         log.info("nothing_to_claim", stage=batch.stage, batch=str(batch.id), images=list(batch.image_ids))

@@ -22,6 +22,7 @@ from shared.pipeline.stages import queue
 log = structlog.get_logger()
 
 LOOK_SECONDS = 1.0
+LOOKS = 12  # at the queues, within the time for which a worker may be deaf
 STUCK = 70  # exit status, as sysexits.h has it for an internal fault
 
 
@@ -95,9 +96,12 @@ class Watchdog:
         return None
 
     def _watch(self) -> None:
+        due = monotonic()
         while True:
-            if (name := self.deaf_to()) is not None:
-                log.error("deaf", queue=name, seconds=self._patience)
-                os._exit(STUCK)
+            if monotonic() >= due:
+                due += self._patience / LOOKS
+                if (name := self.deaf_to()) is not None:
+                    log.error("deaf", queue=name, seconds=self._patience)
+                    os._exit(STUCK)
             beat(self._connections.settings.heartbeat_file)
             sleep(LOOK_SECONDS)

@@ -21,6 +21,9 @@ from shared.settings import Settings, settings
 
 log = structlog.get_logger()
 
+# So often a worker tells Flower that it lives; Flower takes it for gone after twice that.
+HEARTBEAT_SECONDS = 5
+
 Build = Callable[[Connections], tuple[Work, Save]]
 
 
@@ -66,6 +69,7 @@ def main(stage: Stage, build: Build, at_once: Callable[[Settings], int | None] =
             "--without-mingle",
             "--without-gossip",
             "--events",
+            f"--heartbeat-interval={HEARTBEAT_SECONDS}",
         ]
     )
 

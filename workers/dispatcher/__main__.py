@@ -9,14 +9,13 @@ import structlog
 from shared import logs, metrics
 from shared.database import schema
 from shared.entry import run
-from shared.jobs.keeping import unless_kept
 from shared.jobs.states import Stage
 from shared.jobs.wake import Notices
 from shared.pipeline.connections import Connections
 from shared.pipeline.watchdog import forget_beats
 from shared.settings import settings
 from workers.dispatcher.abandoned import remove_abandoned
-from workers.dispatcher.dispatch import sweep, tick
+from workers.dispatcher.dispatch import sweep, tick, wait_for_work
 from workers.dispatcher.erase import erase
 from workers.dispatcher.expired_uploads import remove_strays, remove_uploads
 from workers.dispatcher.expiry import forget_answers, forget_paces
@@ -55,9 +54,9 @@ def main() -> None:
         signal.signal(number, lambda *_: stop.set())
     scores_only = ScoresOnly()
     for seldom in (
-        lambda: unless_kept(connections.database, partial(tidy, connections)),
-        lambda: unless_kept(connections.database, partial(scores_only.clear, connections)),
-        lambda: unless_kept(connections.database, partial(remove_uploads, connections)),
+        lambda: tidy(connections),
+        lambda: scores_only.clear(connections),
+        lambda: remove_uploads(connections),
         lambda: remove_uploads(connections, only_let_go=True),
         lambda: erase(connections),
         lambda: expire(connections),
@@ -79,8 +78,9 @@ def main() -> None:
     threading.Thread(target=repeat, args=swept, daemon=True).start()
     threading.Thread(target=vital.watch, name="watchdog", daemon=True).start()
     log.info("dispatcher_ready")
-    notices = Notices(connections.database)
-    repeat(lambda: tick(connections), configured.tick_seconds, stop, notices.wait, partial(vital.ended, "let_in"))
+    let_in = partial(vital.ended, "let_in")
+    wait = partial(wait_for_work, connections, Notices(connections.database))
+    repeat(lambda: tick(connections), configured.tick_seconds, stop, wait, let_in)
 
 
 if __name__ == "__main__":

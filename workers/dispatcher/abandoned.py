@@ -2,6 +2,7 @@
 
 import structlog
 
+from shared.database.session import autocommitting
 from shared.jobs import arrivals
 from shared.pipeline.connections import Connections
 from shared.storage import keys
@@ -13,7 +14,7 @@ SUBMISSIONS_A_ROUND = 100
 
 def remove_abandoned(connections: Connections) -> int:
     """Remove some; returns how many submissions there were. Raises StorageUnavailable; then they are found again."""
-    with connections.database.begin() as connection:
+    with autocommitting(connections.database) as connection:
         given_up = arrivals.give_up(connection, SUBMISSIONS_A_ROUND)
     for job_id in given_up:
         objects = connections.objects.clear(keys.job(job_id))

@@ -8,10 +8,12 @@ import structlog
 from sqlalchemy import Connection, text
 
 from shared import metrics
+from shared.database.session import autocommitting
 from shared.jobs import closing, delivery
 from shared.jobs.delivery import Batch
 from shared.jobs.states import Priority, Stage
-from shared.jobs.sweep import take_back_lost, take_back_undelivered
+from shared.jobs.sweep import any_expired, take_back_lost, take_back_undelivered
+from shared.jobs.wake import Notices
 from shared.pipeline.broker import asked, try_writing
 from shared.pipeline.connections import Connections
 from shared.pipeline.messages import send
@@ -24,6 +26,8 @@ log = structlog.get_logger()
 JOBS_A_ROUND = 500
 # However much there is to let in, jobs are closed in between, and a round that is stuck can be told from a long one.
 ROUND_SECONDS = 5.0
+# A notice that gets lost costs no more than that.
+NOTHING_OPEN_SECONDS = 1.0
 
 
 @dataclass
@@ -51,8 +55,22 @@ def tick(connections: Connections) -> int:
     return let_in(connections)
 
 
+def wait_for_work(connections: Connections, notices: Notices, seconds: float) -> None:
+    """Wait for a notice between two rounds, for so long at most; longer while no job is open, for then only what sends
+    a notice makes work.
+
+    Raises SQLAlchemyError or psycopg.Error.
+    """
+    with autocommitting(connections.database) as connection:
+        some_open = closing.any_open(connection)
+    notices.wait(seconds if some_open else max(seconds, NOTHING_OPEN_SECONDS))
+
+
 def sweep(connections: Connections) -> int:
     """Take back images whose message or worker was lost. Returns how many."""
+    with autocommitting(connections.database) as connection:
+        if not any_expired(connection):
+            return 0
     # Each by itself: one transaction for both would touch counters in another order than workers that save.
     with connections.database.begin() as connection:
         undelivered = take_back_undelivered(connection)
@@ -72,7 +90,7 @@ def let_in(connections: Connections) -> int:
     Raises BrokerUnavailable, before anything is let in whose message could not be sent.
     """
     settings = connections.settings
-    with connections.database.begin() as connection:
+    with autocommitting(connections.database) as connection:
         jobs = open_jobs(connection, settings.window_images)
     if jobs:
         with asked():
@@ -165,6 +183,9 @@ def open_jobs(connection: Connection, window: int) -> list[OpenJob]:
 
 def finish(connections: Connections) -> None:
     """Close the jobs that have no unfinished image."""
+    with autocommitting(connections.database) as connection:
+        if not closing.any_done(connection):
+            return
     with connections.database.begin() as connection:
         for job_id in closing.complete_jobs(connection):
             log.info("job_completed", job=str(job_id))

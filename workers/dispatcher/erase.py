@@ -11,6 +11,7 @@ from uuid import UUID
 import structlog
 from sqlalchemy import Row, text
 
+from shared.database.session import autocommitting
 from shared.errors import StorageUnavailable
 from shared.pipeline.connections import Connections
 from shared.storage import keys
@@ -24,7 +25,7 @@ LEASE_SECONDS = 60
 
 def erase(connections: Connections) -> int:
     """Sweep for some receipts that are due. Returns for how many."""
-    with connections.database.begin() as connection:
+    with autocommitting(connections.database) as connection:
         receipts = connection.execute(text(_DUE), {"lease": LEASE_SECONDS, "limit": RECEIPTS_A_ROUND}).all()
     for receipt in receipts:
         try:

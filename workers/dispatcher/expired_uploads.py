@@ -6,7 +6,9 @@ from uuid import UUID
 
 import structlog
 
+from shared.database.session import autocommitting
 from shared.jobs import uploads
+from shared.jobs.keeping import unless_kept
 from shared.pipeline.connections import Connections
 from shared.storage import keys
 
@@ -19,14 +21,20 @@ def remove_uploads(connections: Connections, only_let_go: bool = False) -> int:
     """Remove what of some uploads is not needed any more. Returns how many there were to look at.
 
     First the objects, then the rows: what a crash leaves undone is found again. With `only_let_go` those that clients
-    deleted, for which nothing waits. Raises StorageUnavailable.
+    deleted, for which nothing waits, not even a backup. Raises StorageUnavailable.
     """
-    with connections.database.begin() as connection:
+    with autocommitting(connections.database) as connection:
         due = uploads.due(connection, UPLOADS_A_ROUND, only_let_go)
-    connections.objects.delete([keys.upload(upload.id) for upload in due if not upload.needed])
-    with connections.database.begin() as connection:
-        uploads.settled(connection, due)
-    return len(due)
+
+    def remove() -> int:
+        connections.objects.delete([keys.upload(upload.id) for upload in due if not upload.needed])
+        with connections.database.begin() as connection:
+            uploads.settled(connection, due)
+        return len(due)
+
+    if not due:
+        return 0
+    return remove() if only_let_go else unless_kept(connections.database, remove)
 
 
 def remove_strays(connections: Connections) -> int:

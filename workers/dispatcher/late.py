@@ -2,6 +2,7 @@
 
 import structlog
 
+from shared.database.session import autocommitting
 from shared.jobs import deadlines
 from shared.pipeline import counting
 from shared.pipeline.connections import Connections
@@ -14,7 +15,7 @@ JOBS_A_ROUND = 20
 def fail_late(connections: Connections) -> int:
     """Do so for some jobs, each in a transaction of its own: a million images take seconds. Returns how many images."""
     failed = 0
-    with connections.database.connect() as connection:
+    with autocommitting(connections.database) as connection:
         late = deadlines.late_jobs(connection, JOBS_A_ROUND)
     for job_id in late:
         with connections.database.begin() as connection:

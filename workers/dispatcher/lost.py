@@ -8,6 +8,7 @@ from time import monotonic
 
 from sqlalchemy import Connection, text
 
+from shared.database.session import autocommitting
 from shared.jobs.states import Priority, Stage
 from shared.jobs.sweep import take_back_unrung
 from shared.pipeline.connections import Connections
@@ -25,7 +26,7 @@ class LostMessages:
         """Put images back whose message is gone. Returns how many. Raises BrokerUnavailable."""
         patience = connections.settings.lost_message_seconds
         count = 0
-        with connections.database.connect() as connection:
+        with autocommitting(connections.database) as connection:
             expected = _expected(connection)
         self._empty_since = {queue: since for queue, since in self._empty_since.items() if queue in expected}
         for stage, priority in expected:

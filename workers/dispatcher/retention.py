@@ -3,6 +3,7 @@
 import structlog
 from sqlalchemy import text
 
+from shared.database.session import autocommitting
 from shared.jobs.erase import Order, erase_job
 from shared.jobs.in_hand import window_seconds
 from shared.pipeline.connections import Connections
@@ -16,7 +17,7 @@ RETENTION = "retention"
 
 def expire(connections: Connections) -> int:
     """Delete some jobs that have expired; returns how many. Their objects follow like those of all deleted jobs."""
-    with connections.database.connect() as connection:
+    with autocommitting(connections.database) as connection:
         due = connection.execute(text(_DUE), {"limit": JOBS_A_ROUND}).all()
     return sum(_expired(connections, job.id, job.tenant) for job in due)
 

@@ -9,8 +9,10 @@ from uuid import UUID
 import structlog
 from sqlalchemy import text
 
+from shared.database.session import autocommitting
 from shared.errors import StorageUnavailable
 from shared.jobs import forget
+from shared.jobs.keeping import unless_kept
 from shared.jobs.states import FINAL
 from shared.pipeline.connections import Connections
 from shared.storage import keys
@@ -33,10 +35,12 @@ class ScoresOnly:
     def clear(self, connections: Connections) -> int:
         """One step in each job that keeps scores only and is not tidied. Returns how many images were cleared."""
         query = text("select id from jobs where scores_only and tidied_at is null")
-        with connections.database.connect() as connection:
+        with autocommitting(connections.database) as connection:
             jobs: Sequence[UUID] = connection.execute(query).scalars().all()
         self._done = {job_id: self._done.get(job_id, 0) for job_id in jobs}
-        return sum(self._step(connections, job_id) for job_id in jobs)
+        if not jobs:
+            return 0
+        return unless_kept(connections.database, lambda: sum(self._step(connections, job_id) for job_id in jobs))
 
     def _step(self, connections: Connections, job_id: UUID) -> int:
         begin = self._done[job_id]

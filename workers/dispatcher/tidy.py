@@ -14,10 +14,12 @@ import structlog
 from sqlalchemy import Connection, func, select, text, update
 from sqlalchemy.orm import Session
 
+from shared.database.session import autocommitting
 from shared.database.tables import Image, Job
 from shared.errors import StorageUnavailable
 from shared.jobs import forget, strays
 from shared.jobs.in_hand import in_hand_until, window_seconds
+from shared.jobs.keeping import unless_kept
 from shared.jobs.states import FINAL, ImageState
 from shared.pipeline.connections import Connections
 from shared.storage import keys
@@ -33,14 +35,18 @@ SETTLED = FINAL - {ImageState.FAILED}
 
 def tidy(connections: Connections) -> int:
     """Tidy up after some finished jobs; returns after how many. What a crash left undone is done in a later round."""
-    with Session(connections.database) as session:
-        jobs = session.execute(
+    with autocommitting(connections.database) as connection:
+        jobs = connection.execute(
             select(Job.id, Job.scores_only, Job.finished_at)
             .where(Job.finished_at.is_not(None), Job.tidied_at.is_(None))
             .order_by(func.random())  # so that one job that cannot be tidied does not hold up the others
             .limit(JOBS_A_ROUND)
         ).all()
-    return sum(_tidied(connections, job.id, job.scores_only, job.finished_at) for job in jobs)
+
+    def tidy_them() -> int:
+        return sum(_tidied(connections, job.id, job.scores_only, job.finished_at) for job in jobs)
+
+    return unless_kept(connections.database, tidy_them) if jobs else 0
 
 
 def _tidied(connections: Connections, job_id: UUID, scores_only: bool, finished_at: datetime | None) -> bool:

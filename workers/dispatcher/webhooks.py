@@ -10,6 +10,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from shared import metrics
+from shared.database.session import autocommitting
 from shared.pipeline.connections import Connections
 from workers.dispatcher import outbox
 from workers.dispatcher.post import Letter, post
@@ -37,7 +38,7 @@ class Webhooks:
             busy = set(self._busy)
         if len(busy) >= SIDE_BY_SIDE:
             return 0
-        with self._connections.database.connect() as connection:
+        with autocommitting(self._connections.database) as connection:
             due = outbox.webhooks_due(connection, busy, SIDE_BY_SIDE - len(busy))
         for webhook in due:
             with self._changing:
