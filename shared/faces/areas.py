@@ -12,8 +12,8 @@ COLOURS = 3
 # do not fill. The word is a sum itself: what one colour carries over to the next goes out again with the difference.
 SHARE_BITS = 21
 SHARE_PIXELS = (2**SHARE_BITS - 1) // 255
-# So many rows of the table are made at once; what is needed for them stays in a core's cache.
-BLOCK_ROWS = 64
+# So many rows, or crops, are made at once; what is needed for them stays in a core's cache.
+BLOCK_ROWS, BLOCK_CROPS = 32, 32
 
 
 class SummedAreas:
@@ -29,14 +29,13 @@ class SummedAreas:
         # Sums may pass 2**64 and begin again at 0; differences of two are right all the same (modulo 2**64).
         table = np.empty((self.height + 1, self.width + 1, words), np.uint64)
         table[0], table[:, 0] = 0, 0
-        colours = torch.from_numpy(np.require(pixels, requirements="W"))
         sums, rows = torch.from_numpy(table.view(np.int64))[1:, 1:], table.reshape(self.height + 1, -1)
         above = rows[0]
         for first in range(0, self.height, BLOCK_ROWS):
-            block = colours[first : first + BLOCK_ROWS]
+            block = pixels[first : first + BLOCK_ROWS]
+            block = _in_one_word(block) if self._shared else block.astype(np.uint64)
             # torch's cumsum is faster than numpy's; and down, adding whole rows is faster than either.
-            along = sums[first : first + BLOCK_ROWS]
-            torch.cumsum(_in_one_word(block) if self._shared else block, dim=1, dtype=torch.int64, out=along)
+            torch.cumsum(torch.from_numpy(block.view(np.int64)), dim=1, out=sums[first : first + BLOCK_ROWS])
             for row in rows[first + 1 : first + 1 + BLOCK_ROWS]:
                 row += above
                 above = row
@@ -49,16 +48,27 @@ class SummedAreas:
         """
         top, bottom = _edges(0, self.height, height, filled_up)
         left, right = _edges(0, self.width, width, filled_up)
-        rows = self._table.take(bottom, 0, mode="clip")
-        rows -= self._table.take(top, 0, mode="clip")
-        sums = rows.take(right, 1, mode="clip")
-        sums -= rows.take(left, 1, mode="clip")
-        return self._means(sums, (bottom - top)[:, None] * (right - left)[None, :])
+        means = np.empty((COLOURS, len(top), len(left)), np.float32)
+        for first in range(0, len(top), BLOCK_ROWS):
+            above, below = top[first : first + BLOCK_ROWS], bottom[first : first + BLOCK_ROWS]
+            rows = self._table.take(below, 0, mode="clip")
+            rows -= self._table.take(above, 0, mode="clip")
+            sums = rows.take(right, 1, mode="clip")
+            sums -= rows.take(left, 1, mode="clip")
+            self._divide(sums, (below - above)[:, None] * (right - left), means[:, first : first + BLOCK_ROWS])
+        return means
 
     def crops(self, boxes: np.ndarray, side: int) -> np.ndarray:
         """Squares of `side` pixels from boxes, int (N, 4) as left, top, right, bottom within the image, none of them
         empty: float32 (N, 3, side, side), values 0..255.
         """
+        means = np.empty((len(boxes), COLOURS, side, side), np.float32)
+        for first in range(0, len(boxes), BLOCK_CROPS):
+            self._cut(boxes[first : first + BLOCK_CROPS], means[first : first + BLOCK_CROPS])
+        return means
+
+    def _cut(self, boxes: np.ndarray, into: np.ndarray) -> None:
+        side = into.shape[-1]
         left, right = _edges(boxes[:, 0, None], boxes[:, 2, None] - boxes[:, 0, None], side)
         top, bottom = _edges(boxes[:, 1, None], boxes[:, 3, None] - boxes[:, 1, None], side)
         flat, stride = self._table.reshape(-1, self._table.shape[2]), self.width + 1
@@ -68,29 +78,27 @@ class SummedAreas:
         sums -= flat.take(above + behind, 0, mode="clip")
         sums -= flat.take(below + before, 0, mode="clip")
         sums += flat.take(above + before, 0, mode="clip")
-        return self._means(sums, (bottom - top)[:, :, None] * (right - left)[:, None, :])
+        self._divide(sums, (bottom - top)[:, :, None] * (right - left)[:, None, :], into.swapaxes(0, 1))
 
-    def _means(self, sums: np.ndarray, areas: np.ndarray) -> np.ndarray:
-        """Of sums (..., height, width, words) over areas (..., height, width): (..., 3, height, width)."""
+    def _divide(self, sums: np.ndarray, areas: np.ndarray, means: np.ndarray) -> None:
+        """Sums (..., height, width, words) by areas (..., height, width) into means (3, ..., height, width)."""
         over = areas.astype(np.float32)
-        means = np.empty((*areas.shape[:-2], COLOURS, *areas.shape[-2:]), np.float32)
-        for colour in range(COLOURS):
-            mean = means[..., colour, :, :]
-            if self._shared:
-                of_colour = sums[..., 0] >> np.uint64(colour * SHARE_BITS)
-                of_colour &= np.uint64(2**SHARE_BITS - 1)
-            else:
-                of_colour = sums[..., colour]
+        for colour, mean in enumerate(means):
             # By way of 32 bits: processors turn several of those into floats at once, and 64 one by one.
-            np.divide(of_colour.astype(np.int32).astype(np.float32), over, out=mean)
-        return means
+            if self._shared:
+                of_colour = (sums[..., 0] >> np.uint64(colour * SHARE_BITS)).astype(np.int32)
+                of_colour &= 2**SHARE_BITS - 1
+            else:
+                of_colour = sums[..., colour].astype(np.int32)
+            np.divide(of_colour.astype(np.float32), over, out=mean)
 
 
-def _in_one_word(colours: torch.Tensor) -> torch.Tensor:
-    """uint8 (height, width, 3) as int64 (height, width, 1), the first colour lowest."""
-    words = colours[..., 2:].to(torch.int64)
+def _in_one_word(colours: np.ndarray) -> np.ndarray:
+    """uint8 (height, width, 3) as uint64 (height, width, 1), the first colour lowest."""
+    words = colours[..., 2:].astype(np.uint64)
     for colour in (1, 0):
-        words = torch.add(colours[..., colour : colour + 1].to(torch.int64), words, alpha=2**SHARE_BITS)
+        words <<= np.uint64(SHARE_BITS)
+        words += colours[..., colour : colour + 1]
     return words
 
 

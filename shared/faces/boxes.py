@@ -9,7 +9,7 @@ import numpy as np
 
 Measure = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
-BLOCK = 256  # boxes compared at once, each with each
+BLOCK = 128  # boxes compared at once, each with each
 
 
 def best_of_overlapping(boxes: np.ndarray, scores: np.ndarray, most: float) -> np.ndarray:

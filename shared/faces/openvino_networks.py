@@ -42,7 +42,7 @@ def compiled(networks: Sequence[nn.Module]) -> Callable[[int, np.ndarray], list[
         if not hasattr(own, "requests"):
             own.requests = [model.create_infer_request() for model in models]
         shown = np.ascontiguousarray(pixels) if number == WHOLE_IMAGE else _filled_up(pixels)
-        answers = own.requests[number].infer([shown], share_inputs=True)
+        answers = own.requests[number].infer(shown, share_inputs=True)
         return [answers[output][: len(pixels)] for output in models[number].outputs]
 
     return run
