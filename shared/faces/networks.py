@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from shared.compute import Compute
-from shared.faces.pooling import pool_by_slices
+from shared.faces.quick_layers import quicken
 from shared.faces.torchvision_ops import allow_cpu_torch
 
 MIDDLE, HALF_RANGE = 127.5, 128.0  # of pixels, as the networks were trained with
@@ -81,8 +81,7 @@ def load(compute: Compute) -> Networks:
     where = compute.device
     on_cpu = where.type == "cpu"
     if on_cpu:
-        for network in published:
-            pool_by_slices(network)
+        quicken(published[0])  # its channels are few
     # Colours last is how convolutions like their pictures. (torch declares no such overload of a module's.)
     networks = [each.to(where).to(memory_format=torch.channels_last) for each in published]  # type: ignore[call-overload]
 

@@ -19,7 +19,9 @@ WHOLE_IMAGE = 0  # the number of the network that sees a whole image; the others
 # used least lately; by itself it would keep gigabytes. A photograph has ten shapes, and photographs of about one size
 # share them: these are some twenty sizes.
 KEPT_STEPS = 1000
-CROPS_STEP = 4  # crops come in multiples of so many, for the same reason
+# Crops come in multiples of so many, for the same reason: those of the second network, and of the third, of which each
+# takes long.
+CROPS_STEPS = {1: 4, 2: 2}
 SETTINGS = {
     "CPU_RUNTIME_CACHE_CAPACITY": KEPT_STEPS,
     "INFERENCE_PRECISION_HINT": "f32",  # bfloat16 moves boxes
@@ -41,18 +43,18 @@ def compiled(networks: Sequence[nn.Module]) -> Callable[[int, np.ndarray], list[
     def run(number: int, pixels: np.ndarray) -> list[np.ndarray]:
         if not hasattr(own, "requests"):
             own.requests = [model.create_infer_request() for model in models]
-        shown = np.ascontiguousarray(pixels) if number == WHOLE_IMAGE else _filled_up(pixels)
+        shown = np.ascontiguousarray(pixels) if number == WHOLE_IMAGE else _filled_up(pixels, CROPS_STEPS[number])
         answers = own.requests[number].infer(shown, share_inputs=True)
         return [answers[output][: len(pixels)] for output in models[number].outputs]
 
     return run
 
 
-def _filled_up(crops: np.ndarray) -> np.ndarray:
-    """Crops (N, 3, S, S), filled up to a multiple of `CROPS_STEP`: so their numbers come in few shapes."""
-    if len(crops) % CROPS_STEP == 0:
+def _filled_up(crops: np.ndarray, step: int) -> np.ndarray:
+    """Crops (N, 3, S, S), filled up to a multiple of `step`: so their numbers come in few shapes."""
+    if len(crops) % step == 0:
         return crops
-    filled = np.zeros((len(crops) + -len(crops) % CROPS_STEP, *crops.shape[1:]), np.float32)
+    filled = np.zeros((len(crops) + -len(crops) % step, *crops.shape[1:]), np.float32)
     filled[: len(crops)] = crops
     return filled
 

@@ -1,4 +1,4 @@
-"""MTCNN's networks on pieces, on filled-up images and with pooling of our own: what they answer stays the same."""
+"""MTCNN's networks on pieces, on filled-up images and with layers of our own: what they answer stays the same."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from shared.compute import PLAIN, Compute
 from shared.faces import cascade, networks
 from shared.faces.areas import SummedAreas
 from shared.faces.networks import PIECE_CROPS, PIECE_PIXELS, Networks, places
-from shared.faces.pooling import SlicePool
+from shared.faces.quick_layers import RowPReLU, SlicePool
 
 ENGINES = [PLAIN, Compute(torch.device("cpu"), "openvino", torch.float32)]
 
@@ -98,3 +98,11 @@ def test_pooling_is_as_torch_does_it(sides: tuple[int, int], size: int, stride: 
         found = SlicePool(size, stride)(shown)
         assert torch.equal(found, nn.MaxPool2d(size, stride, ceil_mode=True)(shown))
         assert found.is_contiguous(memory_format=layout)
+
+
+@pytest.mark.parametrize("sides", [(8, 8), (1, 9), (7, 1)])
+def test_prelu_is_as_torch_does_it(sides: tuple[int, int]) -> None:
+    values, weight = torch.from_numpy(noise(2, 5, *sides) - 128), nn.Parameter(torch.tensor([-1.5, -0.2, 0, 0.3, 2]))
+    for layout in (torch.contiguous_format, torch.channels_last):
+        shown = values.contiguous(memory_format=layout)
+        assert torch.equal(RowPReLU(weight)(shown), torch.prelu(shown, weight))

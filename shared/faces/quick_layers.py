@@ -1,20 +1,42 @@
-"""Pooling by the largest value, for torch on a CPU, whose own also notes where each was and takes longer by that."""
+"""Layers as torch computes them, but faster on a CPU, where few channels lie last: torch's own are made for vectors of
+sixteen. Its pooling also notes where each maximum was, and its PReLU goes through the channels of each pixel by itself.
+"""
 
 from functools import reduce
 
 import torch
 from torch import nn
 
+MANY = 16  # channels with which torch's own PReLU is as fast
 
-def pool_by_slices(network: nn.Module) -> None:
-    """Let each nn.MaxPool2d of a network, which must have no padding and round up, be done by `SlicePool`."""
+
+def quicken(network: nn.Module) -> None:
+    """Replace each nn.MaxPool2d of a network, which must have no padding and round up, and nn.PReLU of few channels."""
     for name, layer in list(network.named_children()):
-        if isinstance(layer, nn.MaxPool2d):
-            assert isinstance(layer.kernel_size, int)  # one number for both directions
-            assert isinstance(layer.stride, int)
-            setattr(network, name, SlicePool(layer.kernel_size, layer.stride))
-        else:
-            pool_by_slices(layer)
+        match layer:
+            case nn.MaxPool2d():
+                assert isinstance(layer.kernel_size, int)  # one number for both directions
+                assert isinstance(layer.stride, int)
+                setattr(network, name, SlicePool(layer.kernel_size, layer.stride))
+            case nn.PReLU() if layer.num_parameters < MANY:
+                setattr(network, name, RowPReLU(layer.weight))
+            case _:
+                quicken(layer)
+
+
+class RowPReLU(nn.Module):
+    """nn.PReLU, a row of pixels at once."""
+
+    def __init__(self, weight: nn.Parameter) -> None:
+        super().__init__()
+        self.weight = weight
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        """Of values (N, C, H, W)."""
+        pixels = values.permute(0, 2, 3, 1)
+        count, height, width, channels = pixels.shape
+        rows = pixels.reshape(count * height, width * channels)
+        return torch.prelu(rows, self.weight.repeat(width)).view(pixels.shape).permute(0, 3, 1, 2)
 
 
 class SlicePool(nn.Module):
