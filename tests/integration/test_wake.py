@@ -2,12 +2,16 @@
 
 import threading
 import time
+from collections.abc import Callable
+from uuid import UUID
 
 import psycopg
 import pytest
 from sqlalchemy import Engine
 
 from shared.jobs.wake import Notices, wake
+from shared.pipeline.connections import Connections
+from workers.dispatcher.dispatch import wait_for_work
 
 LONG = 20.0
 
@@ -54,3 +58,18 @@ def test_a_broken_connection_is_replaced(database: Engine) -> None:
     with database.begin() as connection:
         wake(connection)
     assert waited(notices, LONG) < LONG / 2
+
+
+def test_while_no_job_is_open_only_notices_are_waited_for(
+    connections: Connections, new_job: Callable[..., UUID], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.dispatcher.dispatch.NOTHING_OPEN_SECONDS", LONG)
+    notices = Notices(connections.database)
+    notices.wait(0.05)
+    threading.Timer(0.5, new_job).start()
+    began = time.monotonic()
+    wait_for_work(connections, notices, 0.05)
+    assert 0.4 < time.monotonic() - began < LONG / 2, "as long as until the notice"
+    began = time.monotonic()
+    wait_for_work(connections, notices, 0.05)
+    assert time.monotonic() - began < LONG / 2, "a job is open"

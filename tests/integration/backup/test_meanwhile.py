@@ -26,6 +26,9 @@ from tests.integration.backup.test_compared import rows
 from tests.integration.conftest import counters_are_exact
 from tests.integration.filled import put_back
 from workers.dispatcher.dispatch import tick
+from workers.dispatcher.expired_uploads import remove_uploads
+from workers.dispatcher.scores_only import ScoresOnly
+from workers.dispatcher.tidy import tidy
 
 ORDER = erase.Order("local", "open", "request", 0)
 
@@ -34,6 +37,30 @@ def test_what_is_not_needed_any_more_stays_while_a_backup_is_made(database: Engi
     with everything_kept(database):
         assert unless_kept(database, lambda: pytest.fail("it removes")) == 0
     assert unless_kept(database, lambda: 3) == 3
+
+
+def test_the_dispatchers_rounds_remove_nothing_while_a_backup_is_made(
+    connections: Connections, database: Engine, filled: dict[str, UUID]
+) -> None:
+    upload = UUID(int=9)
+    connections.objects.put(keys.upload(upload), b"jpeg")
+    with database.begin() as connection:
+        connection.execute(
+            text("""
+                insert into uploads (id, tenant, name, size, media_type, created_at, expires_at, job_id)
+                values (:id, 'local', 'a.jpg', 4, 'image/jpeg', now() - interval '2 days', now() - interval '1 day',
+                    :job)
+            """),
+            {"id": upload, "job": filled["finished"]},
+        )
+        connection.execute(text("update jobs set scores_only = true where id = :job"), {"job": filled["running"]})
+    tick(connections)
+    removing = (tidy, ScoresOnly().clear, remove_uploads)
+    before = sorted(connections.objects.keys(""))
+    with everything_kept(database):
+        assert [one_round(connections) for one_round in removing] == [0, 0, 0]
+    assert sorted(connections.objects.keys("")) == before
+    assert all(one_round(connections) for one_round in removing)
 
 
 def test_a_backup_waits_for_what_is_just_being_removed(database: Engine) -> None:
