@@ -2,8 +2,9 @@
 
 Ours is the real thing around the empty work: PostgreSQL keeps every state, the dispatcher lets work in, four worker
 processes claim, conclude and pass batches on through Redis. Celery runs a chain of four tasks for each image under one
-chord, on as many processes; Ray Data four actors that hand on blocks of as many images. Timed from handing images in to
-the end of the last. Then: what the images of a job hold in Redis at most, and what is left there afterwards.
+chord, on as many processes; then messages like ours, of which nothing is kept. Ray Data runs four actors that hand on
+blocks of as many images. Timed from handing images in to the end of the last. Then: what the images of a job hold in
+Redis at most, and what is left there afterwards.
 
 python -m benchmarks.queue [--quick] [--json]
 """
@@ -126,10 +127,16 @@ def against_celery(ours: Facemem, folder: Path, images: int, pairs: int) -> tupl
             return seconds
 
         took = by_turns(lambda: ours.through(images), chains, pairs)
+        alone = by_turns(lambda: ours.through(images), lambda: queue_peers.messages(images), pairs)
         our_bytes, our_keys = held(ours.redis, lambda: ours.through(images))
         peer_bytes, peer_keys = held(peer, lambda: queue_peers.chains(images))
     note = f"A message carries {BATCH_IMAGES} images here, and one there, for each stage; four worker processes each"
-    return [rate("Celery, a chain of four tasks an image under one chord", images, took, CELERY_BAR, note)], [
+    nothing_kept = "What the messages cost by themselves: no states, no leases, nothing that survives a killed worker"
+    rates = [
+        rate("Celery, a chain of four tasks an image under one chord", images, took, CELERY_BAR, note),
+        rate(f"Celery, messages of {BATCH_IMAGES} images that send each other on", images, alone, None, nothing_kept),
+    ]
+    return rates, [
         holding(our_bytes, peer_bytes, images),
         left(our_keys, peer_keys),
     ]

@@ -1,4 +1,5 @@
-"""What benchmarks.queue compares with: Celery's chains under a chord, and Ray Data, each with four stages of nothing.
+"""What benchmarks.queue compares with: Celery's chains under a chord, Celery's messages alone, and Ray Data, each with
+four stages of nothing.
 
 The Celery workers are started as `celery --app benchmarks.queue_peers worker`.
 """
@@ -9,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import Any
 
 import redis
@@ -22,6 +23,8 @@ from shared.pipeline.stages import BATCH_IMAGES
 BROKER_VARIABLE = "QUEUE_PEER_REDIS"
 STAGES = 4
 SECONDS, READY_SECONDS = 300, 60.0
+THROUGH = "peer-images-through"  # a key of Redis
+POLL_SECONDS = 0.005
 
 # Celery's defaults, which favour speed: messages are acknowledged before the work, four are prefetched by each process.
 app = Celery("peer", set_as_current=False)
@@ -49,6 +52,15 @@ def last(image: int) -> int:
 def gathered(images: list[int]) -> int:
     """What the chord calls when every chain has ended."""
     return len(images)
+
+
+@app.task(name="peer.send_on", ignore_result=True)
+def send_on(stage: int, images: list[int]) -> None:
+    """A stage that does nothing and sends some images to the next one; the last counts what has come through."""
+    if stage < STAGES:
+        send_on.delay(stage + 1, images)
+    else:
+        app.backend.client.incrby(THROUGH, len(images))
 
 
 @contextmanager
@@ -92,6 +104,20 @@ def chains(images: int) -> float:
     if result.get(timeout=SECONDS) != images:
         raise RuntimeError("Celery lost an image")
     return perf_counter() - began
+
+
+def messages(images: int) -> float:
+    """Messages of sixteen images that send each other on, and nothing is kept. Returns seconds, until the last one."""
+    client, began = app.backend.client, perf_counter()
+    for first in range(0, images, BATCH_IMAGES):
+        send_on.delay(1, list(range(first, min(first + BATCH_IMAGES, images))))
+    while int(client.get(THROUGH) or 0) < images:
+        if perf_counter() - began > SECONDS:
+            raise RuntimeError("Celery lost an image")
+        sleep(POLL_SECONDS)
+    seconds = perf_counter() - began
+    client.delete(THROUGH)
+    return seconds
 
 
 class Nothing:
