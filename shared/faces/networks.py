@@ -21,7 +21,8 @@ MIDDLE, HALF_RANGE = 127.5, 128.0  # of pixels, as the networks were trained wit
 Run = Callable[[int, np.ndarray], list[np.ndarray]]
 CELL, STRIDE = 12, 2  # pixels: what the first network sees at once, and from one place to the next
 # A piece has about so many pixels, in whole rows, or so many crops: what the networks make of it stays in a core's
-# cache from one layer to the next.
+# cache from one layer to the next. That is the second one; 32 bytes of it for each pixel do well. Where torch cannot
+# tell how large it is, it is taken for a mebibyte.
 PIECE_PIXELS = int(torch.cpu.get_capabilities().get("l2_cache_size") or 2**20) // 32
 PIECE_CROPS = PIECE_PIXELS // 1024
 PIECE_ROWS = 8  # come together, so that each piece begins where a place does

@@ -1,5 +1,6 @@
-"""Layers as torch computes them, but faster on a CPU, where few channels lie last: torch's own are made for vectors of
-sixteen. Its pooling also notes where each maximum was, and its PReLU goes through the channels of each pixel by itself.
+"""Layers as torch computes them, but faster on a CPU for pixels of few channels, stored side by side (channels last).
+
+torch's pooling also notes where each maximum was, and its PReLU goes through each pixel's channels by themselves.
 """
 
 from functools import reduce

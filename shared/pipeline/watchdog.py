@@ -22,7 +22,8 @@ from shared.pipeline.stages import queue
 log = structlog.get_logger()
 
 LOOK_SECONDS = 1.0
-LOOKS = 12  # at the queues, within the time for which a worker may be deaf
+# At the queues, within the time for which a worker may be deaf: noticed hardly later than by looking all the time.
+LOOKS = 12
 STUCK = 70  # exit status, as sysexits.h has it for an internal fault
 
 

@@ -21,7 +21,8 @@ from shared.settings import Settings, settings
 
 log = structlog.get_logger()
 
-# So often a worker tells Flower that it lives; Flower takes it for gone after twice that.
+# Between two signs of life for Flower, which shows a worker as offline after twice that. Celery's own 2 s made them a
+# good part of what an idle worker does.
 HEARTBEAT_SECONDS = 5
 
 Build = Callable[[Connections], tuple[Work, Save]]

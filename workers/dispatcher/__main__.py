@@ -78,9 +78,8 @@ def main() -> None:
     threading.Thread(target=repeat, args=swept, daemon=True).start()
     threading.Thread(target=vital.watch, name="watchdog", daemon=True).start()
     log.info("dispatcher_ready")
-    let_in = partial(vital.ended, "let_in")
     wait = partial(wait_for_work, connections, Notices(connections.database))
-    repeat(lambda: tick(connections), configured.tick_seconds, stop, wait, let_in)
+    repeat(lambda: tick(connections), configured.tick_seconds, stop, wait, partial(vital.ended, "let_in"))
 
 
 if __name__ == "__main__":

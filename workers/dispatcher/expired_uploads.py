@@ -25,6 +25,8 @@ def remove_uploads(connections: Connections, only_let_go: bool = False) -> int:
     """
     with autocommitting(connections.database) as connection:
         due = uploads.due(connection, UPLOADS_A_ROUND, only_let_go)
+    if not due:
+        return 0
 
     def remove() -> int:
         connections.objects.delete([keys.upload(upload.id) for upload in due if not upload.needed])
@@ -32,8 +34,6 @@ def remove_uploads(connections: Connections, only_let_go: bool = False) -> int:
             uploads.settled(connection, due)
         return len(due)
 
-    if not due:
-        return 0
     return remove() if only_let_go else unless_kept(connections.database, remove)
 
 

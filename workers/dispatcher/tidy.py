@@ -42,11 +42,12 @@ def tidy(connections: Connections) -> int:
             .order_by(func.random())  # so that one job that cannot be tidied does not hold up the others
             .limit(JOBS_A_ROUND)
         ).all()
-
-    def tidy_them() -> int:
-        return sum(_tidied(connections, job.id, job.scores_only, job.finished_at) for job in jobs)
-
-    return unless_kept(connections.database, tidy_them) if jobs else 0
+    if not jobs:
+        return 0
+    return unless_kept(
+        connections.database,
+        lambda: sum(_tidied(connections, job.id, job.scores_only, job.finished_at) for job in jobs),
+    )
 
 
 def _tidied(connections: Connections, job_id: UUID, scores_only: bool, finished_at: datetime | None) -> bool:
