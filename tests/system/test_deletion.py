@@ -124,16 +124,21 @@ def submit_files(running: Running, plants: Plants) -> str:
 def submit_uploads(running: Running, plants: Plants) -> str:
     """Direct uploads, of which intake has moved few when their job is deleted: it is paused, or it might have ended."""
     photographs = plants.photographs(6)
-    told = [{"name": name, "size": len(content), "media_type": "image/jpeg"} for name, content in photographs]
-    answer = httpx.post(f"{running.url}/v1/uploads", json={"files": told}, timeout=30)
+    files = [{"name": name, "size": len(content), "media_type": "image/jpeg"} for name, content in photographs]
+    answer = httpx.post(f"{running.url}/v1/uploads", json={"files": files}, timeout=30)
     assert answer.status_code in (200, 201), answer.text
     uploads = answer.json()["uploads"]
     for upload, (_, content) in zip(uploads, photographs, strict=True):
         put = upload["put"]
         assert httpx.put(put["url"], content=content, headers=put["headers"]).status_code < 300
     job = submit_links(running, plants, [upload["url"] for upload in uploads])
-    assert httpx.post(f"{running.url}/v1/jobs/{job}/pause", timeout=30).status_code == 200
+    told(running, job, "pause")
     return job
+
+
+def told(running: Running, job: str, what: str) -> None:
+    answer = httpx.post(f"{running.url}/v1/jobs/{job}/{what}", timeout=30)
+    assert answer.status_code == 200, answer.text
 
 
 def deleted(running: Running, what: str) -> str:
@@ -149,6 +154,11 @@ def await_mid_run(running: Running, job: str) -> None:
         select count(distinct stage) >= 3 and bool_or(state = 'succeeded') and bool_or(state = 'running')
         from images where job_id = :job
     """
+    wait_until(lambda: bool(running.scalar(query, job=job)), seconds=90)
+
+
+def await_running(running: Running, job: str) -> None:
+    query = "select bool_or(state = 'running') from images where job_id = :job"
     wait_until(lambda: bool(running.scalar(query, job=job)), seconds=90)
 
 
@@ -186,6 +196,7 @@ def test_nothing_is_left_of_deleted_jobs(
             ollama.seconds = 0.3
             job = submit_links(running, running_set, [f"{photos}/{name}" for name, _ in photographs])
             await_mid_run(running, job)
+            told(running, job, "pause")  # or it might end, and its originals be gone, before they are looked for
             uploaded = submit_uploads(running, uploaded_set)
             gone = {"ended: artist", "ended: bytes", "ended: place", "ended: custom id"}
             missing = set(search.names) - gone
@@ -193,6 +204,8 @@ def test_nothing_is_left_of_deleted_jobs(
                 missing -= set().union(*search.everywhere(running, folders).values())
             assert missing == set(), "the search finds what is there"
 
+            told(running, job, "resume")
+            await_running(running, job)
             image = running.scalar("select min(id) from images where job_id = :job", job=ended)
             receipts = [deleted(running, f"images/{image}"), deleted(running, f"jobs/{uploaded}")]
             receipts += [deleted(running, f"jobs/{job}"), deleted(running, f"jobs/{ended}")]
