@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from functools import partial
 from math import ceil
 from mmap import MADV_REMOVE, mmap
-from threading import Lock, Timer
-from time import clock_gettime
+from threading import Lock
+from time import clock_gettime, monotonic
 from typing import Protocol, Self
 
 import numpy as np
@@ -148,28 +148,27 @@ class _Process:
         assert self._child.stdin is not None
         assert self._child.stdout is not None
         self._to, self._from = self._child.stdin.fileno(), self._child.stdout.fileno()
-        self._late = False
+        os.set_blocking(self._to, False)  # one that hangs does not read either
         self.usable = False
         try:
-            with self._ended_after(START_SECONDS):
-                read(self._from, len(READY))
-        except EOFError:
+            read(self._from, len(READY), monotonic() + START_SECONDS)
+        except (OSError, EOFError):
             self.end()
             raise
         self.usable = True
 
     def decode(self, request: bytes, content: bytes, max_pixels: int) -> Decoded:
         """What the process answers. After DecodeCrashed or DecodeTimeout it is not `usable` any more."""
-        self.usable = self._late = False
+        self.usable = False
+        until = monotonic() + self._wall_seconds
         try:
-            with self._ended_after(self._wall_seconds):
-                self._limit_cpu()
-                write(self._to, request)
-                write(self._to, content)
-                answer = self._answer(max_pixels)
+            self._limit_cpu()
+            write(self._to, request, until)
+            write(self._to, content, until)
+            answer = self._answer(max_pixels, until)
         except (OSError, EOFError) as error:  # it is gone, or says what it should not
             self._child.kill()
-            if self._child.wait() == -signal.SIGXCPU or self._late:
+            if self._child.wait() == -signal.SIGXCPU or isinstance(error, TimeoutError):
                 raise DecodeTimeout from error
             raise DecodeCrashed from error
         self.usable = True
@@ -190,9 +189,9 @@ class _Process:
         _, most = resource.prlimit(pid, resource.RLIMIT_CPU)
         resource.prlimit(pid, resource.RLIMIT_CPU, (ceil(used) + self._cpu_seconds, most))
 
-    def _answer(self, max_pixels: int) -> Decoded | PermanentError:
+    def _answer(self, max_pixels: int, until: float) -> Decoded | PermanentError:
         """The next answer, checked. Raises EOFError where it ends too soon, OSError where it is none."""
-        kind, rows, columns, height, width, length = ANSWER.unpack(read(self._from, ANSWER.size))
+        kind, rows, columns, height, width, length = ANSWER.unpack(read(self._from, ANSWER.size, until))
         if kind == DECODED and 0 < rows * columns <= max_pixels >= height * width > 0:
             size = rows * columns * 3
             pixels = np.frombuffer(self._pixels, np.uint8, size).reshape(rows, columns, 3).copy()
@@ -200,19 +199,5 @@ class _Process:
                 self._pixels.madvise(MADV_REMOVE)
             return Decoded(pixels, width, height, columns / width)
         if DECODED < kind <= len(ERRORS) and length <= LONGEST_DETAIL:
-            return ERRORS[kind - 1](read(self._from, length).decode(errors="replace"))
+            return ERRORS[kind - 1](read(self._from, length, until).decode(errors="replace"))
         raise OSError("not an answer")
-
-    @contextmanager
-    def _ended_after(self, seconds: float) -> Iterator[None]:
-        timer = Timer(seconds, self._expire)
-        timer.daemon = True
-        timer.start()
-        try:
-            yield
-        finally:
-            timer.cancel()
-
-    def _expire(self) -> None:
-        self._late = True
-        self._child.kill()

@@ -89,11 +89,16 @@ Saved = Done | Skipped | Finished
 Outcome = Saved | Later | Failed
 Work = Callable[[list[ClaimedImage], UUID], Iterable[Outcome]]
 Save = Callable[[Connection, list[Saved]], None]
+GettingOn = Callable[[], None]
 Written = tuple[list[Batch], list[int]]  # the batches that go on; the images that this delivery had lost
 
 
-def run_stage(connections: Connections, batch: Batch, work: Work, save: Save) -> None:
+def run_stage(
+    connections: Connections, batch: Batch, work: Work, save: Save, getting_on: GettingOn = lambda: None
+) -> None:
     """Do one delivered batch. A message that has nothing to claim any more is ignored.
+
+    getting_on: is called whenever some of it is saved.
 
     Raises OperationalError when Postgres is away; then nothing was saved, and the lease brings the images back.
     """
@@ -106,11 +111,17 @@ def run_stage(connections: Connections, batch: Batch, work: Work, save: Save) ->
         log.info("nothing_to_claim", stage=batch.stage, batch=str(batch.id), images=list(batch.image_ids))
         return
     with structlog.contextvars.bound_contextvars(**told.fields(batch, images)):
-        _do(connections, batch, images, token, work, save)
+        _do(connections, batch, images, token, work, save, getting_on)
 
 
 def _do(
-    connections: Connections, batch: Batch, images: list[ClaimedImage], token: UUID, work: Work, save: Save
+    connections: Connections,
+    batch: Batch,
+    images: list[ClaimedImage],
+    token: UUID,
+    work: Work,
+    save: Save,
+    getting_on: GettingOn,
 ) -> None:
     """Work on what was claimed, and save it portion by portion."""
     log.info("batch_begun")
@@ -122,7 +133,7 @@ def _do(
         counting.in_hand(batch.stage, len(images)),
     ):
         try:
-            with renewed(connections, [image.id for image in images], token) as getting_on:
+            with renewed(connections, [image.id for image in images], token):
                 for outcomes in portions(_outcomes(work, images, token)):
                     following, fenced = _finish(connections, batch.stage, token, outcomes, save)
                     send(connections.celery, following, images[0].priority)

@@ -6,7 +6,7 @@ looks at itself it says so (`beat`): one that is frozen can do neither, and is e
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic, sleep
@@ -40,11 +40,15 @@ def beat(file: Path | None) -> None:
 
 
 class Watchdog:
-    """Ends a worker that is deaf: one with free hands, while the next message of a queue of its stage stays the same.
+    """Ends a worker that is stuck: one that gets nothing of a batch done for `max_run_seconds`. And one that is deaf:
+    with free hands, while the next message of a queue of its stage stays the same.
 
-    So it never ends one that has nothing to do, or is at work; nor one whose neighbours take everything, for then the
-    next message changes; nor one whose Redis is away, for then there is none to be seen. A worker that is deaf again
-    after its start lives as long as before, `deaf_worker_seconds`: it is not restarted more often than that.
+    So it never ends one that has nothing to do, or is at work and gets on; nor one whose neighbours take everything,
+    for then the next message changes; nor one whose Redis is away, for then there is none to be seen. A worker that is
+    deaf again after its start lives as long as before, `deaf_worker_seconds`: it is not restarted more often than that.
+
+    It looks from a thread that is there before the work begins. One that is started for a batch may come to nothing
+    where memory is short, just when the batch does.
     """
 
     def __init__(self, connections: Connections, stage: Stage) -> None:
@@ -52,7 +56,7 @@ class Watchdog:
         self._stage = stage
         self._patience = connections.settings.deaf_worker_seconds
         self._changing = threading.Lock()
-        self._in_hand = 0
+        self._due: dict[object, float] = {}  # when what is in hand is stuck, unless some of it is done by then
         self._taken = 0
         self._seen_taken = 0
         # The next message of each queue, and since when.
@@ -63,21 +67,32 @@ class Watchdog:
         threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
 
     @contextmanager
-    def at_work(self) -> Iterator[None]:
-        """While this worker has a message in hand."""
+    def at_work(self) -> Iterator[Callable[[], None]]:
+        """While this worker has a message in hand. Gives what is to be called whenever some of it is done."""
+        mine = object()
+
+        def getting_on() -> None:
+            with self._changing:
+                self._due[mine] = monotonic() + self._connections.settings.max_run_seconds
+
+        getting_on()
         with self._changing:
             self._taken += 1
-            self._in_hand += 1
         try:
-            yield
+            yield getting_on
         finally:
             with self._changing:
-                self._in_hand -= 1
+                del self._due[mine]
+
+    def stuck(self) -> bool:
+        """One look: whether this worker has something in hand of which it has got nothing done for too long."""
+        with self._changing:
+            return any(due < monotonic() for due in self._due.values())
 
     def deaf_to(self) -> str | None:
         """One look: the queue whose next message this worker has let lie for too long, if there is one."""
         with self._changing:
-            busy = self._in_hand > 0 or self._taken != self._seen_taken
+            busy = bool(self._due) or self._taken != self._seen_taken
             self._seen_taken = self._taken
         if busy:
             self._next.clear()
@@ -97,12 +112,23 @@ class Watchdog:
         return None
 
     def _watch(self) -> None:
+        try:
+            self._look_on()
+        except BaseException:
+            log.exception("watchdog_broke")
+        finally:
+            os._exit(STUCK)  # also if it cannot look any more: then nobody would notice anything
+
+    def _look_on(self) -> None:
+        """Looks until there is something to see."""
+        settings = self._connections.settings
         due = monotonic()
-        while True:
+        while not self.stuck():
             if monotonic() >= due:
                 due += self._patience / LOOKS
                 if (name := self.deaf_to()) is not None:
                     log.error("deaf", queue=name, seconds=self._patience)
-                    os._exit(STUCK)
-            beat(self._connections.settings.heartbeat_file)
+                    return
+            beat(settings.heartbeat_file)
             sleep(LOOK_SECONDS)
+        log.error("stuck", seconds=settings.max_run_seconds)

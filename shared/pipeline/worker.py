@@ -54,8 +54,8 @@ def main(stage: Stage, build: Build, at_once: Callable[[Settings], int | None] =
     @connections.celery.task(name=plan.task)
     def ring(batch_id: str, image_ids: list[int], alone: bool = False, **_newer: object) -> None:
         # A newer version may say more in its messages; what this one knows is all that it needs.
-        with watchdog.at_work(), hands.alone() if alone else hands.with_others():
-            run_stage(connections, Batch(stage, UUID(batch_id), tuple(image_ids)), work, save)
+        with hands.alone() if alone else hands.with_others(), watchdog.at_work() as getting_on:
+            run_stage(connections, Batch(stage, UUID(batch_id), tuple(image_ids)), work, save, getting_on)
 
     watchdog.start()
     log.info("worker_ready", stage=stage, name=name)

@@ -15,8 +15,9 @@ from shared.jobs import closing, delivery, sweep
 from shared.jobs.delivery import Batch, ClaimedImage
 from shared.jobs.states import Stage
 from shared.pipeline.connections import Connections
-from shared.pipeline.lease import STUCK, renewed
+from shared.pipeline.lease import renewed
 from shared.pipeline.run_stage import Done, Failed, Finished, Later, Outcome, Saved, Skipped, run_stage
+from shared.pipeline.watchdog import STUCK
 from shared.settings import Settings
 from tests.integration.conftest import counters_are_exact
 
@@ -239,16 +240,22 @@ import time
 from uuid import UUID
 from shared.jobs.delivery import Batch
 from shared.jobs.states import Stage
+from shared.pipeline import lease
 from shared.pipeline.connections import Connections
-from shared.pipeline.lease import STUCK
 from shared.pipeline.run_stage import run_stage
+from shared.pipeline.watchdog import Watchdog
 from shared.settings import Settings
 
 settings = Settings(
     database_url={settings.database_url.get_secret_value()!r}, broker_url={settings.broker_url.get_secret_value()!r},
     storage_url={settings.storage_url!r}, run_lease_seconds=0.3, max_run_seconds=0.5)
-run_stage(Connections.of(settings), Batch(Stage.DETECTION, UUID("{batch.id}"), {batch.image_ids}),
-    lambda images, token: time.sleep(60), lambda connection, outcomes: None)
+connections = Connections.of(settings)
+watchdog = Watchdog(connections, Stage.DETECTION)
+watchdog.start()
+lease._thread.start_new_thread = lambda *_: 0  # memory was too short for it
+with watchdog.at_work() as getting_on:
+    run_stage(connections, Batch(Stage.DETECTION, UUID("{batch.id}"), {batch.image_ids}),
+        lambda images, token: time.sleep(60), lambda connection, outcomes: None, getting_on)
 """
     stuck = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False, timeout=30)
     assert stuck.returncode == STUCK, stuck.stderr
@@ -260,8 +267,8 @@ def test_work_begins_where_memory_is_too_short_for_another_thread(
 ) -> None:
     """The start of a thread that came to nothing before it could say so is waited for without an end."""
     monkeypatch.setattr(threading.Thread, "_bootstrap", lambda _: None)
-    with renewed(connections, [1], uuid4()) as getting_on:
-        getting_on()
+    with renewed(connections, [1], uuid4()):
+        pass
 
 
 def test_a_lease_is_renewed_while_the_work_runs(connections: Connections, new_job: NewJob) -> None:

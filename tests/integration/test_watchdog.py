@@ -178,6 +178,21 @@ def test_messages_that_neighbours_take_are_no_sign_of_deafness(settings: Setting
     assert watchdog.deaf_to() is None, "it has just taken one"
 
 
+def test_work_that_gets_on_is_not_stuck(settings: Settings) -> None:
+    watchdog = Watchdog(Connections.of(settings.model_copy(update={"max_run_seconds": 0.4})), Stage.DETECTION)
+    with watchdog.at_work() as getting_on:
+        for _ in range(4):
+            sleep(0.2)
+            assert not watchdog.stuck()
+            getting_on()
+        with watchdog.at_work():
+            eventually(watchdog.stuck)
+        getting_on()
+        assert not watchdog.stuck()
+        eventually(watchdog.stuck)
+    assert not watchdog.stuck(), "nothing is in hand"
+
+
 def test_stuck_work_ends_its_worker_which_is_started_again(
     workers: Workers, connections: Connections, new_job: Callable[..., UUID]
 ) -> None:
