@@ -7,8 +7,9 @@ import torch
 
 from shared.compute import Compute
 from shared.errors import BundleInvalid
+from shared.images.crop import CROP_SIZE
 from shared.memorability.catalogue import TOKENIZER, BundleFacts, pinned_files
-from shared.memorability.pieces import pieces
+from shared.memorability.pieces import CPU_SIZES, TOKENS, pieces
 from shared.memorability.se_resnet import SEResNet50
 from shared.memorability.states import FaceStates
 from shared.memorability.text_encoder import BertEncoder, MiniLMEncoder, TextEncoder
@@ -16,6 +17,8 @@ from shared.memorability.visual_encoder import OnetEncoder
 from shared.memorability.weights import cast_layers, load_into, tensors_of
 
 VISUAL_PREFIX, TEXT_PREFIX = "visual.", "text."  # of the encoders' tensors in a bundle's weights
+
+USUAL_TOKENS = 64  # of a caption
 
 VisualEncoder = OnetEncoder | SEResNet50  # both take uint8 crops (N, 224, 224, 3) and give float patches (N, P, Dv)
 
@@ -35,6 +38,17 @@ class Encoders:
         Raises ValueError for a caption without a word.
         """
         return encode(self._visual, self._text, crops, captions, self._dtype)
+
+    def warm_up(self) -> None:
+        """Compute once in every shape that usual faces and captions have: what torch's libraries keep of each is there
+        then, so that the first faces cost what all cost, and memory is from the start what it will be.
+        """
+        if self._text.device.type != "cpu":
+            return
+        for size in CPU_SIZES:
+            crops = np.zeros((size, CROP_SIZE, CROP_SIZE, 3), np.uint8)
+            for tokens in range(TOKENS, USUAL_TOKENS + 1, TOKENS):
+                self.encode(crops, ["face " * (tokens - 2)] * size)  # two are the encoder's own
 
 
 def prepare(visual: VisualEncoder, text: TextEncoder, compute: Compute) -> None:

@@ -9,17 +9,18 @@ from collections.abc import Iterator
 
 import torch
 
-CPU_MOST, GPU_MOST = 8, 64  # faces or captions at once; this bounds memory, too, where a photograph shows a crowd
+CPU_SIZES = (8, 4, 2, 1)  # faces or captions at once; this bounds memory, too, where a photograph shows a crowd
+GPU_MOST = 64
 TOKENS = 16  # captions are filled up to a multiple of so many, which suits a GPU as well
 
 
 def pieces(count: int, device: torch.device) -> Iterator[slice]:
-    """All of 0 .. `count`, in order. On the CPU each piece has 8, 4, 2 or 1: no face is filled in, so one face costs
-    what one face costs.
+    """All of 0 .. `count`, in order. On the CPU each piece has one of CPU_SIZES: none is filled in, so that one costs
+    what one costs.
     """
     start = 0
     while left := count - start:
-        size = min(CPU_MOST, 1 << left.bit_length() - 1) if device.type == "cpu" else min(GPU_MOST, left)
+        size = next(size for size in CPU_SIZES if size <= left) if device.type == "cpu" else min(GPU_MOST, left)
         yield slice(start, start + size)
         start += size
 

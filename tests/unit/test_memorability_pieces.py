@@ -102,6 +102,17 @@ def test_batches_of_all_kinds_have_few_shapes(visual: OnetEncoder, text: MiniLME
     assert tokens <= {(size, length) for size in (1, 2, 4, 8) for length in (64, 80, 96)}
 
 
+def test_a_worker_that_is_warm_has_met_all_shapes_of_usual_faces(crops: np.ndarray) -> None:
+    encoders = Encoders(find("compact"), PLAIN)
+    with shapes_of(encoders._visual) as pictures, shapes_of(encoders._text.network) as tokens:
+        encoders.warm_up()
+        met = set(pictures | tokens)
+        for count in range(1, len(LENGTHS) + 1):
+            encoders.encode(crops[:count], [caption(1 + 5 * count % 50, seed) for seed in range(count)])
+        assert pictures | tokens == met
+    assert {length for _, length, *crop in met if not crop} == {16, 32, 48, 64}
+
+
 def test_nothing_gives_nothing(visual: OnetEncoder, text: MiniLMEncoder, crops: np.ndarray) -> None:
     assert text.encode([]) == []
     assert encode(visual, text, crops[:0], [], torch.float32) == []

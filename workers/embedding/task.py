@@ -35,7 +35,9 @@ def build(connections: Connections) -> tuple[Work, Save]:
 
     def load(bundle: BundleFacts) -> Encoders:
         with metrics.MODEL_LOAD_SECONDS.labels("encoders").time():
-            return Encoders(bundle, compute)
+            encoders = Encoders(bundle, compute)
+            encoders.warm_up()
+            return encoders
 
     loaded = Loaded(catalogue, load)
     loaded.default(settings.bundle_digest)
