@@ -30,13 +30,19 @@ def send(celery: Celery, batches: Iterable[Batch], priority: Priority) -> None:
             "images": list(batch.image_ids),
             "attempt": batch.attempt,
         }
+        said: dict[str, object] = {"batch_id": about["batch"], "image_ids": about["images"]}
+        if batch.alone:
+            said["alone"] = True
         try:
             celery.send_task(
                 PLANS[batch.stage].task,
-                kwargs={"batch_id": str(batch.id), "image_ids": list(batch.image_ids)}
-                | ({"alone": True} if batch.alone else {}),
+                kwargs=said,
+                # As Flower shows it. Celery's own way to write it down is made for what may be endless.
+                argsrepr="()",
+                kwargsrepr=repr(said),
                 queue=queue(batch.stage, priority),
                 ignore_result=True,
+                add_to_parent=False,
             )
             log.debug("message_sent", **about)
         except OperationalError as error:

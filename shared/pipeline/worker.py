@@ -16,6 +16,7 @@ from shared.pipeline.run_stage import Save, Work, run_stage
 from shared.pipeline.side_by_side import SideBySide
 from shared.pipeline.slices import take_long_slices
 from shared.pipeline.stages import PLANS, queue
+from shared.pipeline.task_events import TaskEvents
 from shared.pipeline.watchdog import Watchdog, forget_beats
 from shared.settings import Settings, settings
 
@@ -57,6 +58,7 @@ def main(stage: Stage, build: Build, at_once: Callable[[Settings], int | None] =
         with hands.alone() if alone else hands.with_others(), watchdog.at_work() as getting_on:
             run_stage(connections, Batch(stage, UUID(batch_id), tuple(image_ids)), work, save, getting_on)
 
+    connections.celery.steps["consumer"].add(TaskEvents)
     watchdog.start()
     log.info("worker_ready", stage=stage, name=name)
     connections.celery.worker_main(

@@ -1,14 +1,17 @@
 """Connections to a database, a broker and a folder of the test's own."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import Connection, Engine, text
 
+from services.local.supervisor import Supervisor
 from shared.jobs.accept import NewImage, NewJob, accept
 from shared.pipeline.connections import Connections
 from shared.settings import Settings
+from tests.integration.worker_processes import Workers
 
 DIGEST = "0" * 64
 
@@ -56,3 +59,11 @@ def counters_are_exact(connection: Connection) -> bool:
         """)
     ).all()
     return not difference
+
+
+@pytest.fixture
+def workers(connections: Connections, tmp_path: Path) -> Iterator[Workers]:
+    """Starts worker processes that do what it is told; they end with the test."""
+    events: list[tuple[str, str]] = []
+    with Supervisor(lambda *event: events.append(event)) as supervisor:
+        yield Workers(supervisor, connections, tmp_path, events)
