@@ -29,11 +29,17 @@ def application_name(process: str = "") -> str:
 
 
 def connect(
-    database_url: str, process: str = "", *, connect_seconds: int = CONNECT_SECONDS, gone_seconds: int = GONE_SECONDS
+    database_url: str,
+    process: str = "",
+    *,
+    connect_seconds: int = CONNECT_SECONDS,
+    gone_seconds: int = GONE_SECONDS,
+    by_index: bool = False,
 ) -> Engine:
     """An engine for `database_url` (postgresql+psycopg://...). Nothing is opened before the first use.
 
     process: what connects, as `WORK NAME`: the kind of work, and what tells this process from others of that kind.
+    by_index: rows are found by an index wherever there is one, for those who only ever want a few.
 
     Connections are looked at when they leave the pool, so that a restarted server costs nobody an error.
     """
@@ -53,6 +59,8 @@ def connect(
             "tcp_user_timeout": gone_seconds * 1000,
         },
     )
+    if by_index:
+        event.listen(engine, "connect", _find_by_index)
     event.listen(engine, "checkout", _refuse_ended)
     event.listen(engine, "handle_error", _drop_the_row)
     return engine
@@ -78,6 +86,15 @@ def _drop_the_row(context: ExceptionContext) -> None:
     error = context.original_exception
     if isinstance(error, psycopg.Error) and context.sqlalchemy_exception is not None:
         context.sqlalchemy_exception.args = (drop_the_row(error),)
+
+
+def _find_by_index(connection: psycopg.Connection, *_: object) -> None:
+    """Plans are kept as long as a connection. One that was made while a table had a page reads the whole of it, and
+    would do so until PostgreSQL has seen how large it has become: a minute, or more where a job is large.
+    """
+    connection.autocommit = True
+    connection.execute("set enable_seqscan = off")
+    connection.autocommit = False
 
 
 def _refuse_ended(connection: Any, *_: object) -> None:

@@ -34,7 +34,7 @@ class Connections:
         """`process` is `WORK NAME`, and how Postgres lists its connections."""
         return cls(
             settings,
-            connect(settings.database_url.get_secret_value(), process),
+            connect(settings.database_url.get_secret_value(), process, by_index=True),
             open_objects(settings),
             build(settings.broker_url.get_secret_value()),
         )

@@ -78,3 +78,15 @@ def test_errors_do_not_repeat_the_line_of_a_copy(database: Engine) -> None:
 def test_connections_say_which_version_they_are_of(database: Engine) -> None:
     with database.connect() as connection:
         assert connection.scalar(text("show application_name")) == f"facemem {version('facemem')}"
+
+
+def test_processes_that_want_a_few_rows_never_plan_to_read_a_whole_table(database_url: str) -> None:
+    """Plans that were made while a table had a page are kept."""
+    by_index = connect(database_url, by_index=True)
+    look = text("explain select tenant from jobs where id = :job")
+    for _ in range(2):  # also for a connection that was used before
+        with by_index.connect() as connection:
+            assert "Index Scan" in str(connection.execute(look, {"job": uuid4()}).scalars().first())
+    with by_index.begin() as connection:
+        assert connection.execute(text("select count(*) from images")).scalar_one() == 0, "but what has to, does"
+    by_index.dispose()
