@@ -18,6 +18,7 @@ import numpy as np
 from PIL import Image
 
 from shared.images.exposure import strongest, weakest
+from shared.images.tones import VALUES, counted, quantile
 
 # Of `evenness`: a photograph's median is 0.21, a cartoon's 0.03. 1 % of photographs lie below 0.13; smoothed by a
 # median filter of 3 pixels, below 0.12.
@@ -37,7 +38,7 @@ SOME = 200  # pixels; from fewer nothing is concluded
 def is_drawn(crop: np.ndarray) -> bool:
     """Whether the middle of `crop`, uint8 (height, width, 3) RGB, looks drawn. Blurred pictures have to be left out."""
     middle = _middle(crop)
-    grey = np.asarray(Image.fromarray(middle).convert("L"), dtype=np.float32)
+    grey = np.asarray(Image.fromarray(middle).convert("L"))
     colour = float((strongest(middle) - weakest(middle)).mean())
     on_paper = colour < COLOURLESS_BELOW and float((grey > WHITE).mean()) > PAPER_ABOVE
     return on_paper or evenness(grey) < EVEN_BELOW or few_tones(grey) > FEW_TONES_ABOVE
@@ -46,20 +47,25 @@ def is_drawn(crop: np.ndarray) -> bool:
 def evenness(grey: np.ndarray) -> float:
     """Differences within 3 x 3 pixels: their median over their 95 % quantile. Low for flat areas with strong edges.
 
-    `grey` is float (height, width), 0..255. Burnt-out pixels and their neighbours do not count.
+    `grey` is uint8 (height, width). Burnt-out pixels and their neighbours do not count.
     """
     lightest, darkest = _within_3x3(np.maximum, grey), _within_3x3(np.minimum, grey)
     differences = (lightest - darkest)[lightest < BURNT_OUT]
     if differences.size < SOME:
         return 1.0
-    return float(np.median(differences)) / max(float(np.percentile(differences, 95)), 1.0)
+    counts = counted(differences)
+    return quantile(counts, 0.5) / max(quantile(counts, 0.95), 1.0)
 
 
 def few_tones(grey: np.ndarray) -> float:
-    """The share of pixels in the four most used of 64 tones between the darkest and the lightest; white left out."""
-    dark, light = np.percentile(grey, [1, 99])
-    tones = ((grey - dark) / max(light - dark, 8.0)).clip(0, 0.9999) * TONES
-    used = np.bincount(tones.astype(int).ravel(), minlength=TONES)[:-1] / grey.size
+    """The share of pixels in the four most used of 64 tones between the darkest and the lightest; white left out.
+
+    `grey` is uint8 (height, width).
+    """
+    counts = counted(grey)
+    dark, light = quantile(counts, 0.01), quantile(counts, 0.99)
+    tones = ((np.arange(VALUES) - dark) / max(light - dark, 8.0)).clip(0, 0.9999) * TONES  # of each value
+    used = np.bincount(tones.astype(int), counts, minlength=TONES)[:-1] / grey.size
     return float(np.sort(used)[-MOST_USED:].sum())
 
 

@@ -181,11 +181,11 @@ def test_spoilt_photographs_are_no_drawings(crop: np.ndarray) -> None:
 
 
 def test_what_is_measured() -> None:
-    noise = np.random.default_rng(0).normal(128, 20, (150, 150)).clip(0, 255).astype(np.float32)
-    lines = np.full((150, 150), 200, np.float32)
+    noise = np.random.default_rng(0).normal(128, 20, (150, 150)).clip(0, 255).astype(np.uint8)
+    lines = np.full((150, 150), 200, np.uint8)
     lines[::10] = 20
     assert evenness(noise) > 0.5
     assert evenness(lines) == 0.0
-    assert evenness(np.full((150, 150), 255, np.float32)) == 1.0, "burnt out: nothing is known"
+    assert evenness(np.full((150, 150), 255, np.uint8)) == 1.0, "burnt out: nothing is known"
     assert few_tones(noise) < 0.2
-    assert few_tones(np.where(lines == 20, lines, np.float32(110)) + 90 * (np.arange(150) < 3)) > 0.85
+    assert few_tones(np.where(lines == 20, lines, np.uint8(110)) + np.uint8(90) * (np.arange(150) < 3)) > 0.85
