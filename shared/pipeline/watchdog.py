@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from time import monotonic, sleep
+from time import monotonic
 
 import structlog
 
@@ -122,6 +122,7 @@ class Watchdog:
     def _look_on(self) -> None:
         """Looks until there is something to see."""
         settings = self._connections.settings
+        rest = threading.Event()  # that never comes
         due = monotonic()
         while not self.stuck():
             if monotonic() >= due:
@@ -130,5 +131,6 @@ class Watchdog:
                     log.error("deaf", queue=name, seconds=self._patience)
                     return
             beat(settings.heartbeat_file)
-            sleep(LOOK_SECONDS)
+            # Not time.sleep, which sleeps until a time: under libfaketime there is none, and it raises OSError.
+            rest.wait(LOOK_SECONDS)
         log.error("stuck", seconds=settings.max_run_seconds)
