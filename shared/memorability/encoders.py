@@ -41,7 +41,7 @@ class Encoders:
 
     def warm_up(self) -> None:
         """Compute once in every shape that usual faces and captions have: what torch's libraries keep of each is there
-        then, so that the first faces cost what all cost, and memory is from the start what it will be.
+        then, so that the first faces cost what all cost, and that later ones add little to memory.
         """
         if self._text.device.type != "cpu":
             return

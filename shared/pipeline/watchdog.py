@@ -7,7 +7,7 @@ looks at itself it says so (`beat`): one that is frozen can do neither, and is e
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import monotonic
 
@@ -34,9 +34,12 @@ def forget_beats(file: Path | None) -> None:
 
 
 def beat(file: Path | None) -> None:
-    """Leave the time in the heartbeat's file, if there is one to be kept."""
+    """Leave the time in the heartbeat's file, if there is one to be kept. One that cannot be written stands still, and
+    whoever looks at it decides: the work may well go on.
+    """
     if file is not None:
-        file.touch()
+        with suppress(OSError):
+            file.touch()
 
 
 class Watchdog:

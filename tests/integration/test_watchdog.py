@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Callable
+from pathlib import Path
 from time import sleep
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,7 +16,7 @@ from shared.jobs.states import Priority, Stage
 from shared.pipeline.connections import Connections
 from shared.pipeline.messages import waiting_messages
 from shared.pipeline.stages import queue
-from shared.pipeline.watchdog import STUCK, Watchdog
+from shared.pipeline.watchdog import STUCK, Watchdog, beat
 from shared.settings import Settings
 from tests.integration.worker_processes import PATIENCE, QUEUES, Workers, eventually, passed
 from tests.relay import Relay
@@ -120,6 +121,10 @@ def test_work_that_gets_on_is_not_stuck(settings: Settings) -> None:
         assert not watchdog.stuck()
         eventually(watchdog.stuck)
     assert not watchdog.stuck(), "nothing is in hand"
+
+
+def test_a_heartbeat_that_cannot_be_written_ends_nobody(tmp_path: Path) -> None:
+    beat(tmp_path / "not there" / "beat")
 
 
 def test_stuck_work_ends_its_worker_which_is_started_again(
