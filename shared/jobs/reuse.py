@@ -59,18 +59,23 @@ class ScoredTwin:
 # Only what has its own pixels can be copied from: a job that scores again looks at another's, and `scores_only` ones
 # lose them. LIMIT without ORDER: a set may hold an image a hundred thousand times, and one twin is as good as another.
 # Searched for once for all images of a batch with the same bytes.
+#
+# Here and below bytes are what is searched by, and what their job must be like is asked of each image that is found: in
+# subqueries, because a join may as well begin with all jobs of a tenant, and go through all of their images.
 _TWINS = """
 with mine as (
-    select images.id, content_digest, tenant from images join jobs on jobs.id = images.job_id
-    where images.id = any(:ids) and content_digest is not null
+    select id, content_digest, (select tenant from jobs where jobs.id = images.job_id) as tenant from images
+    where id = any(:ids) and content_digest is not null
 )
 select mine.id as image, twin.id as twin
 from (select distinct content_digest, tenant from mine) as wanted
 cross join lateral (
-    select other.id from images as other join jobs on jobs.id = other.job_id
+    select other.id from images as other
     where other.content_digest = wanted.content_digest and other.id <> all(:ids)
-    and jobs.tenant = wanted.tenant and jobs.rescored_from is null and not jobs.what_if and not jobs.scores_only
     and other.detector = :detector and other.photo_key is not null and (not :ended or other.state = any(:results))
+    and (
+        select tenant = wanted.tenant and rescored_from is null and not what_if and not scores_only
+        from jobs where jobs.id = other.job_id)
     and (other.state = 'skipped' or exists (select from faces where image_id = other.id))
     and not exists (select from faces where image_id = other.id and crop_key is null)
     limit 1
@@ -81,11 +86,27 @@ join mine using (content_digest, tenant)
 _RESULTS = [str(ImageState.SUCCEEDED), str(ImageState.SKIPPED)]
 
 
+def seen_before(session: Session, image_ids: Collection[int]) -> set[int]:
+    """Those of which the same bytes are there once more, anywhere: the others can have no twin. Mostly there are none,
+    and nothing more has to be asked.
+    """
+    # OFFSET 0 keeps it from being made a join, by which whole tables may be gone through.
+    query = """
+        select id from images as mine
+        where id = any(:ids) and exists (
+            select from images as other
+            where other.content_digest = mine.content_digest and other.id <> mine.id offset 0)
+    """
+    return set(session.execute(text(query), {"ids": list(image_ids)}).scalars())
+
+
 def looked_at(session: Session, image_ids: Collection[int], detector: str, *, ended: bool) -> dict[int, Twin]:
     """By image id, a twin in which faces were looked for with `detector`; with `ended`, one that has its results."""
     found = session.execute(
         text(_TWINS), {"ids": list(image_ids), "detector": detector, "ended": ended, "results": _RESULTS}
     ).all()
+    if not found:
+        return {}
     twin_ids = {row.twin for row in found}
     images = {image.id: image for image in session.scalars(select(Image).where(Image.id.in_(twin_ids)))}
     faces: dict[int, list[Face]] = {image_id: [] for image_id in images}
@@ -107,6 +128,8 @@ def on_the_way(connection: Connection | Session, image_ids: Collection[int]) -> 
     jobs cannot be taken over, so there nobody waits; nor where one of them has failed: the others would fail one after
     the other, each after a wait.
     """
+    # Said so that only the index of bytes can be of use: OFFSET 0 makes it no join, and IS NOT DISTINCT FROM and a
+    # difference leave the indexes of jobs and of ids out, by either of which whole jobs would be gone through.
     rows = connection.execute(
         text("""
             select mine.id, extract(epoch from now() - jobs.created_at) as seconds
@@ -114,12 +137,12 @@ def on_the_way(connection: Connection | Session, image_ids: Collection[int]) -> 
             where mine.id = any(:ids) and mine.content_digest is not null and not jobs.scores_only
             and exists (
                 select from images as other
-                where other.content_digest = mine.content_digest and other.job_id = mine.job_id
-                and other.id < mine.id and other.state <> all(:final))
+                where other.content_digest = mine.content_digest and other.job_id is not distinct from mine.job_id
+                and other.id - mine.id < 0 and other.state <> all(:final) offset 0)
             and not exists (
                 select from images as other
-                where other.content_digest = mine.content_digest and other.job_id = mine.job_id
-                and other.state = 'failed')
+                where other.content_digest = mine.content_digest and other.job_id is not distinct from mine.job_id
+                and other.state = 'failed' offset 0)
         """),
         {"ids": list(image_ids), "final": [str(state) for state in FINAL]},
     )
@@ -128,16 +151,19 @@ def on_the_way(connection: Connection | Session, image_ids: Collection[int]) -> 
 
 _SCORED_TWINS = """
 with mine as (
-    select images.id, content_digest, detector, tenant, bundle from images join jobs on jobs.id = images.job_id
+    select images.id, content_digest, detector, tenant, bundle from images
+    cross join lateral (select tenant, bundle from jobs where jobs.id = images.job_id offset 0) as job
     where images.id = any(:ids) and content_digest is not null
 )
 select mine.id as image, twin.id as twin
 from (select distinct content_digest, detector, tenant, bundle from mine) as wanted
 cross join lateral (
-    select other.id from images as other join jobs on jobs.id = other.job_id
+    select other.id from images as other
     where other.content_digest = wanted.content_digest and other.id <> all(:ids)
     and other.detector = wanted.detector and other.state = 'succeeded'
-    and jobs.tenant = wanted.tenant and jobs.bundle = wanted.bundle and not jobs.what_if and not jobs.scores_only
+    and (
+        select tenant = wanted.tenant and bundle = wanted.bundle and not what_if and not scores_only
+        from jobs where jobs.id = other.job_id)
     and exists (select from faces where image_id = other.id)
     and not exists (
         select from faces left join explanations on explanations.face_id = faces.id
@@ -153,6 +179,8 @@ join mine using (content_digest, detector, tenant, bundle)
 def scored(session: Session, image_ids: Collection[int], captioner: dict[str, Any]) -> dict[int, ScoredTwin]:
     """By image id, a twin whose faces this very captioner described and the job's bundle scored."""
     found = session.execute(text(_SCORED_TWINS), {"ids": list(image_ids), "captioner": json.dumps(captioner)}).all()
+    if not found:
+        return {}
     query = (
         select(Face, Explanation)
         .join(Explanation, Explanation.face_id == Face.id)

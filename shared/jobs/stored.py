@@ -24,11 +24,7 @@ def originals(connection: Connection, job_id: UUID, stored: Sequence[StoredOrigi
     """Write where the originals of images lie."""
     if not stored:
         return
-    ids = [each.image_id for each in stored]
-    before: int = connection.execute(
-        text("select coalesce(sum(original_bytes), 0) from images where id = any(:ids)"), {"ids": ids}
-    ).scalar_one()
-    _count(connection, job_id, sum(each.size for each in stored) - before)
+    _count(connection, job_id, "original_bytes", {each.image_id: each.size for each in stored})
     connection.execute(
         text(
             "update images set original_key = :key, original_bytes = :size, content_digest = :digest where id = :image"
@@ -44,13 +40,16 @@ def count_derived(connection: Connection, job_id: UUID, sizes: dict[int, int]) -
     """Count how many bytes the photo and the crops of images have, by image id, before they are written there."""
     if not sizes:
         return
-    before: int = connection.execute(
-        text("select coalesce(sum(derived_bytes), 0) from images where id = any(:ids)"), {"ids": list(sizes)}
-    ).scalar_one()
-    _count(connection, job_id, sum(sizes.values()) - before)
+    _count(connection, job_id, "derived_bytes", sizes)
 
 
-def _count(connection: Connection, job_id: UUID, more: int) -> None:
+def _count(connection: Connection, job_id: UUID, column: str, sizes: dict[int, int]) -> None:
+    """Count what images, by id, will have in `column`, a constant of this module, instead of what they have there."""
     connection.execute(
-        text("update jobs set stored_bytes = stored_bytes + :more where id = :job"), {"job": job_id, "more": int(more)}
+        text(f"""
+            update jobs set stored_bytes = stored_bytes + :more - (
+                select coalesce(sum({column}), 0) from images where id = any(:ids))
+            where id = :job
+        """),  # noqa: S608
+        {"job": job_id, "more": sum(sizes.values()), "ids": list(sizes)},
     )

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from shared.captions.gate import MOST
 from shared.database.faces import faces_of
+from shared.database.session import autocommitting
 from shared.database.tables import Face
 from shared.errors import FacememError
 from shared.jobs import reuse
@@ -79,8 +80,9 @@ def _scored_twins(
     writer = captioners.identity(cast(Captioner, images[0].captioner))  # a batch is of one job
     if writer is None:
         return {}
-    with Session(connections.database, expire_on_commit=False) as session:
-        found = reuse.scored(session, [image.id for image in images], writer)
+    with autocommitting(connections.database) as connection, Session(connection, expire_on_commit=False) as session:
+        ids = reuse.seen_before(session, [image.id for image in images])
+        found = reuse.scored(session, ids, writer) if ids else {}
         session.expunge_all()
     return found
 

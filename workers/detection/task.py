@@ -9,12 +9,13 @@ from threading import Lock
 from uuid import UUID
 
 import structlog
-from sqlalchemy import Connection, bindparam, delete, insert, update
+from sqlalchemy import Connection, delete, insert, text
 from sqlalchemy.orm import Session
 
 from shared import metrics
 from shared.compute import Compute, use_threads
-from shared.database.tables import Face, Image
+from shared.database.session import autocommitting
+from shared.database.tables import Face
 from shared.errors import ObjectMissing, PermanentError
 from shared.faces.finder import FaceFinder
 from shared.images.decoders import Decoders
@@ -32,6 +33,17 @@ log = structlog.get_logger()
 # wait prolongs it by no more than that, and that many who wait for something slow do not keep us busy.
 LOOK_AGAIN_SHARE = 0.05
 SOONEST_LOOK, LATEST_LOOK = 0.5, 30.0
+
+# What is written to images themselves, all of a batch by one statement.
+WRITTEN = ("width", "height", "photo_key", "derived_bytes", "reused_from")
+_LOOKED_AT = text("""
+update images set detector = :detector, width = seen.width, height = seen.height, photo_key = seen.photo_key,
+    derived_bytes = seen.derived_bytes, reused_from = seen.reused_from
+from unnest(cast(:ids as bigint[]), cast(:width as int[]), cast(:height as int[]), cast(:photo_key as text[]),
+        cast(:derived_bytes as bigint[]), cast(:reused_from as bigint[]))
+    as seen (id, width, height, photo_key, derived_bytes, reused_from)
+where images.id = seen.id
+""")
 
 
 def build(connections: Connections) -> tuple[Work, Save]:
@@ -79,8 +91,10 @@ def _known(
     connections: Connections, images: list[ClaimedImage], looked_for_with: str
 ) -> tuple[dict[int, Twin], dict[int, float]]:
     """The twins that images can take over from, and those that should wait for one, with their job's age."""
-    ids = {image.id for image in images}
-    with Session(connections.database, expire_on_commit=False) as session:
+    with autocommitting(connections.database) as connection, Session(connection, expire_on_commit=False) as session:
+        ids = reuse.seen_before(session, [image.id for image in images])
+        if not ids:
+            return {}, {}
         twins = reuse.looked_at(session, ids, looked_for_with, ended=True)
         waiting = reuse.on_the_way(session, ids - twins.keys())
         # Twins on their way in other jobs are not waited for; but what they have so far is good.
@@ -127,22 +141,15 @@ def _save(connection: Connection, outcomes: list[Saved], looked_for_with: str) -
         sizes[outcome.image.job_id][outcome.image.id] = outcome.output.derived_bytes
     for job_id, of_images in sizes.items():
         stored.count_derived(connection, job_id, of_images)
-    looked = {outcome.image.id: outcome.output for outcome in outcomes}
-    written = ("width", "height", "photo_key", "derived_bytes", "reused_from")
-    connection.execute(
-        update(Image)
-        .where(Image.id == bindparam("image"))
-        .values(detector=looked_for_with, **{column: bindparam(f"its_{column}") for column in written}),
-        [
-            {"image": image_id, **{f"its_{column}": getattr(of_image, column) for column in written}}
-            for image_id, of_image in looked.items()
-        ],
-    )
+    looked: list[Looked] = [outcome.output for outcome in outcomes]
+    written = {column: [getattr(each, column) for each in looked] for column in WRITTEN}
+    ids = [outcome.image.id for outcome in outcomes]
+    connection.execute(_LOOKED_AT, {"ids": ids, "detector": looked_for_with, **written})
     faces = [
         {"image_id": outcome.image.id, "job_id": outcome.image.job_id, **row}
         for outcome in outcomes
         for row in outcome.output.faces
     ]
-    connection.execute(delete(Face).where(Face.image_id.in_([outcome.image.id for outcome in outcomes])))
+    connection.execute(delete(Face).where(Face.image_id.in_(ids)))
     if faces:
         connection.execute(insert(Face), faces)
