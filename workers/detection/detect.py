@@ -57,33 +57,22 @@ class Photograph:
 def detect(
     finder: FaceFinder, decode: Decode, contents: Sequence[bytes], settings: Settings
 ) -> list[Photograph | PermanentError]:
-    """Look for faces in files. A file that cannot be read gives its error and leaves the others alone."""
-    decoded = [_decoded(decode, content, settings) for content in contents]
-    readable = [image for image in decoded if isinstance(image, Decoded)]
-    found = iter(finder.find([image.pixels for image in readable]))
-    return [
-        _photograph(decode, content, image, next(found), settings) if isinstance(image, Decoded) else image
-        for content, image in zip(contents, decoded, strict=True)
-    ]
+    """Look for faces in files. A file that cannot be read gives its error and leaves the others alone.
+
+    One by one, and each to its end: what was decoded lies in the cache, and is not kept beside the others of a batch.
+    """
+    return [_looked_at(finder, decode, content, settings) for content in contents]
 
 
-def _decoded(decode: Decode, content: bytes, settings: Settings) -> Decoded | PermanentError:
+def _looked_at(finder: FaceFinder, decode: Decode, content: bytes, settings: Settings) -> Photograph | PermanentError:
     try:
-        return decode(content, max_pixels=settings.max_pixels, long_side=settings.detection_long_side)
+        small = decode(content, max_pixels=settings.max_pixels, long_side=settings.detection_long_side)
+        [found] = finder.find([small.pixels])
+        kept, full = found[: settings.detection_max_faces], small
+        if kept and small.scale < 1:
+            full = decode(content, max_pixels=settings.max_pixels, reduced=_reduced(kept, small.scale, settings))
     except PermanentError as error:
         return error
-
-
-def _photograph(
-    decode: Decode, content: bytes, small: Decoded, faces: list[FoundFace], settings: Settings
-) -> Photograph | PermanentError:
-    kept = faces[: settings.detection_max_faces]
-    full = small
-    if kept and small.scale < 1:
-        try:
-            full = decode(content, max_pixels=settings.max_pixels, reduced=_reduced(kept, small.scale, settings))
-        except PermanentError as error:
-            return error
     return Photograph(
         small.width,
         small.height,
