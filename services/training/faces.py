@@ -21,7 +21,7 @@ Progress = Callable[[str, float], None]  # what is being done, and the share of 
 
 # Raise it when the same picture and settings no longer give the same crop and landmarks: a change to decoding, to the
 # finder or its networks, or to cropping.
-CROPS_VERSION = 2
+CROPS_VERSION = 1
 CUTTING = ("max_pixels", "detection_long_side", "detection_min_face", "detection_threshold", "crop_margin")
 
 

@@ -16,7 +16,7 @@ from shared.images.decoders import Decode
 from shared.settings import Settings
 
 # Goes into `detector`; raise it when the same file would give another photo, other faces, crops or flags.
-DETECTOR_VERSION = "5"
+DETECTOR_VERSION = "4"
 # Crops are cut from so many times the pixels that they get, or from all that there are.
 CROP_PIXELS_SPARE = 2
 # JPEG at 95 leaves the crop's pixels within a grey level or two of what was cut.
