@@ -86,7 +86,7 @@ join mine using (content_digest, tenant)
 _RESULTS = [str(ImageState.SUCCEEDED), str(ImageState.SKIPPED)]
 
 
-def seen_before(session: Session, image_ids: Collection[int]) -> set[int]:
+def repeated(session: Session, image_ids: Collection[int]) -> set[int]:
     """Those of which the same bytes are there once more, anywhere: the others can have no twin. Mostly there are none,
     and nothing more has to be asked.
     """

@@ -81,7 +81,7 @@ def _scored_twins(
     if writer is None:
         return {}
     with autocommitting(connections.database) as connection, Session(connection, expire_on_commit=False) as session:
-        ids = reuse.seen_before(session, [image.id for image in images])
+        ids = reuse.repeated(session, [image.id for image in images])
         found = reuse.scored(session, ids, writer) if ids else {}
         session.expunge_all()
     return found

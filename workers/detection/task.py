@@ -34,8 +34,8 @@ log = structlog.get_logger()
 LOOK_AGAIN_SHARE = 0.05
 SOONEST_LOOK, LATEST_LOOK = 0.5, 30.0
 
-# What is written to images themselves, all of a batch by one statement.
-WRITTEN = ("width", "height", "photo_key", "derived_bytes", "reused_from")
+# Of what is found out about an image, what goes into its own row: by one statement, because one for each image takes longer.
+_WRITTEN = ("width", "height", "photo_key", "derived_bytes", "reused_from")
 _LOOKED_AT = text("""
 update images set detector = :detector, width = seen.width, height = seen.height, photo_key = seen.photo_key,
     derived_bytes = seen.derived_bytes, reused_from = seen.reused_from
@@ -92,7 +92,7 @@ def _known(
 ) -> tuple[dict[int, Twin], dict[int, float]]:
     """The twins that images can take over from, and those that should wait for one, with their job's age."""
     with autocommitting(connections.database) as connection, Session(connection, expire_on_commit=False) as session:
-        ids = reuse.seen_before(session, [image.id for image in images])
+        ids = reuse.repeated(session, [image.id for image in images])
         if not ids:
             return {}, {}
         twins = reuse.looked_at(session, ids, looked_for_with, ended=True)
@@ -142,7 +142,7 @@ def _save(connection: Connection, outcomes: list[Saved], looked_for_with: str) -
     for job_id, of_images in sizes.items():
         stored.count_derived(connection, job_id, of_images)
     looked: list[Looked] = [outcome.output for outcome in outcomes]
-    written = {column: [getattr(each, column) for each in looked] for column in WRITTEN}
+    written = {column: [getattr(each, column) for each in looked] for column in _WRITTEN}
     ids = [outcome.image.id for outcome in outcomes]
     connection.execute(_LOOKED_AT, {"ids": ids, "detector": looked_for_with, **written})
     faces = [

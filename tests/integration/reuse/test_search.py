@@ -66,11 +66,11 @@ def test_a_search_does_not_go_through_a_job(workers_database: Engine, same: int)
     asked: list[tuple[str, Any]] = []
     event.listen(workers_database, "before_cursor_execute", lambda *about: asked.append((about[2], about[3])))
     with Session(workers_database) as session:
-        seen = reuse.seen_before(session, ids)
+        again = reuse.repeated(session, ids)
         twins = reuse.looked_at(session, ids, DETECTOR, ended=True)
         reuse.on_the_way(session, ids)
         reuse.scored(session, ids, WRITER)
-    assert (len(seen), twins) == (same, {})
+    assert (len(again), twins) == (same, {})
     statements = [(sql, values) for sql, values in asked if "any(" in sql]
     assert len(statements) == 4
     with workers_database.connect() as connection:
