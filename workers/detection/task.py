@@ -34,7 +34,8 @@ log = structlog.get_logger()
 LOOK_AGAIN_SHARE = 0.05
 SOONEST_LOOK, LATEST_LOOK = 0.5, 30.0
 
-# Of what is found out about an image, what goes into its own row: by one statement, because one for each image takes longer.
+# Of what is found out about an image, what goes into its own row; by one statement, because one for
+# each takes longer.
 _WRITTEN = ("width", "height", "photo_key", "derived_bytes", "reused_from")
 _LOOKED_AT = text("""
 update images set detector = :detector, width = seen.width, height = seen.height, photo_key = seen.photo_key,
