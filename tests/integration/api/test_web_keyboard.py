@@ -72,6 +72,7 @@ def test_what_follows_a_long_list_is_reached(page: Page, url: str, connections: 
     use(page, key_of(connections, "mine", Scope.READ))
     page.goto(f"{url}/#/jobs/{job}")
     expect(page.get_by_role("button", name="Forget my key")).to_be_attached()
+    expect(page.locator(".card").first).to_be_visible()
     tab_to(page, "#1")
     tab_to(page, "Forget my key", most=3)
     page.wait_for_timeout(1_500)
@@ -86,6 +87,7 @@ def test_a_list_is_walked_with_keys(page: Page, url: str, connections: Connectio
     job = scored_job(connections.database, [[number / (2 * MANY)] for number in range(MANY)])
     page.goto(f"{url}/#/jobs/{job}")
     focused = page.locator(".card:focus .rank")
+    expect(page.locator(".card").first).to_be_visible()
     tab_to(page, "#1")
     columns = page.evaluate(
         "[...document.querySelectorAll('.virtual > li')].filter((e) => e.style.top === '0px').length"
@@ -175,6 +177,7 @@ def test_insights_are_read_and_saved_by_keys(page: Page, url: str, connections: 
     scored_job(connections.database, [[0.4], [0.5]], name="autumn", bundle=bundle)
     job = scored_job(connections.database, [[0.5], [0.6]], name="spring", bundle=bundle)
     page.goto(f"{url}/#/jobs/{job}")
+    expect(page.get_by_role("link", name="Insights")).to_be_visible()
     tab_to(page, "Insights")
     page.keyboard.press("Enter")
     expect(page.get_by_label("Compare with")).to_be_visible()
