@@ -42,7 +42,7 @@ model: $(READY) ## train compact anew from DATA=FOLDER into build/compact, card 
 	$(BIN)/facemem train --recipe compact --data "$(DATA)" --output build/compact --work build/work --ablations
 	$(BIN)/facemem evaluate --bundle build/compact --data "$(DATA)" --like shared/memorability/bundles/compact
 
-bench: $(READY) ## run all benchmarks (an hour) and write what they found into docs/performance.md
+bench: $(READY) ## run all benchmarks (one to two hours) and write what they found into docs/performance.md
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]' -c constraints.txt
 	$(BIN)/python -m benchmarks
 
