@@ -116,7 +116,7 @@ def enter(page: Page, key: str) -> None:
 
 
 def tab_to(page: Page, name: str, most: int = 80) -> None:
-    """Press Tab until what is called so has the focus."""
+    """Press Tab until what is called so has the focus. Wait for it to be there before: the page may still load."""
     for _ in range(most):
         page.keyboard.press("Tab")
         if name in page.evaluate(_FOCUSED) and page.evaluate("document.activeElement !== document.body"):
