@@ -20,6 +20,7 @@ MIDDLE, HALF_RANGE = 127.5, 128.0  # of pixels, as the networks were trained wit
 # Runs the network of a number (0, 1, 2) on images (N, 3, H, W), and gives what it answers in its own order.
 Run = Callable[[int, np.ndarray], list[np.ndarray]]
 CELL, STRIDE = 12, 2  # pixels: what the first network sees at once, and from one place to the next
+OVERLAP = CELL - STRIDE  # pixels that a piece shares with the next; one more has a place, which the edge cuts
 # A piece has about so many pixels, in whole rows, or so many crops: what the networks make of it stays in a core's
 # cache from one layer to the next. That is the second one; 32 bytes of it for each pixel do well. Where torch cannot
 # tell how large it is, it is taken for a mebibyte.
@@ -43,8 +44,8 @@ class Networks:
         height, width = pixels.shape[1:]
         rows = max(1, PIECE_PIXELS // width // PIECE_ROWS) * PIECE_ROWS if self.in_pieces else height
         pieces = [
-            self.run(0, pixels[None, :, first : first + rows + CELL - STRIDE])[0]
-            for first in range(0, height - CELL + 1, rows)
+            self.run(0, pixels[None, :, first : first + rows + OVERLAP])[0]
+            for first in range(0, height - OVERLAP, rows)
         ]
         answers = pieces[0] if len(pieces) == 1 else np.concatenate(pieces, axis=2)
         return answers[0, 0], answers[0, 1:]
