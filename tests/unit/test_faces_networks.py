@@ -8,7 +8,7 @@ from torch import nn
 from shared.compute import PLAIN, Compute
 from shared.faces import cascade, networks
 from shared.faces.areas import SummedAreas
-from shared.faces.networks import PIECE_CROPS, Networks, places
+from shared.faces.networks import Networks, places
 from shared.faces.quick_layers import RowPReLU, SlicePool
 
 ENGINES = [PLAIN, Compute(torch.device("cpu"), "openvino", torch.float32)]
@@ -39,8 +39,10 @@ def test_an_image_in_pieces(
     assert shifts == pytest.approx(at_once[1], abs=1e-3)
 
 
-@pytest.mark.parametrize("crops", [1, PIECE_CROPS, 2 * PIECE_CROPS + 7])
-def test_crops_in_pieces(loaded: Networks, crops: int) -> None:
+@pytest.mark.parametrize("crops", [1, 16, 39])
+@pytest.mark.parametrize("piece", [0, 2**14, 2**16])
+def test_crops_in_pieces(loaded: Networks, crops: int, piece: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(networks, "PIECE_PIXELS", piece)
     at_once = Networks(loaded.run, in_pieces=False)
     for side, ours, other in ((24, loaded.refine, at_once.refine), (48, loaded.locate, at_once.locate)):
         shown = noise(crops, 3, side, side)
