@@ -10,18 +10,23 @@ from shared.addresses import check_link, public_address
 CONNECT_SECONDS = 5.0
 
 
-def open_client(headers: Mapping[str, str], trust: ssl.SSLContext | None = None) -> httpx.AsyncClient:
+def trusted() -> ssl.SSLContext:
+    """What certificates are checked with. Made once: to read all authorities takes longer than most requests do."""
+    return httpx.create_ssl_context(trust_env=False)
+
+
+def open_client(headers: Mapping[str, str], trust: ssl.SSLContext) -> httpx.AsyncClient:
     """The client that `checked_request` expects. It follows no redirect, and reads no proxy from the environment.
 
     No connection is kept: the pool knows them by address, and on one address another host's certificate may have been
-    checked. The caller sets a deadline for everything. Who opens clients often makes the context of TLS, `trust`, once.
+    checked. The caller sets a deadline for everything.
     """
     return httpx.AsyncClient(
         timeout=httpx.Timeout(None, connect=CONNECT_SECONDS),
         limits=httpx.Limits(max_keepalive_connections=0),
         headers={"User-Agent": "facemem", **headers},
         trust_env=False,
-        verify=trust or True,
+        verify=trust,
     )
 
 

@@ -15,6 +15,7 @@ from uuid import uuid4
 
 import pytest
 
+from shared import outgoing
 from shared.addresses import is_public
 from shared.errors import FacememError, FetchFailed, FetchRefused, NotFetched, TooLarge
 from shared.jobs.delivery import ClaimedImage
@@ -117,7 +118,7 @@ def fetched(*urls: str, limits: Limits = INSIDE) -> list[bytes]:
     """Fetch links one after the other with one client."""
 
     async def one_by_one() -> list[bytes]:
-        async with open_client() as client:
+        async with open_client(outgoing.trusted()) as client:
             return [await fetch(client, url, limits) for url in urls]
 
     return asyncio.run(one_by_one())

@@ -14,11 +14,10 @@ from shared.errors import FetchFailed, FetchRefused, NotFetched
 from tests.hostile_links import ADDRESSES, AMBIGUOUS, HOSTILE, NAMES, NO_LINKS, PUBLIC, REBINDING, Internet, internet
 from tests.webhook_receiver import Receiver, receiver
 from workers.dispatcher.post import Letter, post
-from workers.dispatcher.webhooks import ssl_context
 from workers.intake.fetch import Limits, fetch
 
 SECRET = "whsec_" + "A" * 32
-TRUST = ssl_context()
+TRUST = outgoing.trusted()
 # Tells what became of a link: None if it was followed.
 Follow = Callable[[str, ssl.SSLContext], str | None]
 

@@ -18,12 +18,12 @@ import pytest
 from standardwebhooks import Webhook
 from standardwebhooks.webhooks import WebhookVerificationError
 
+from shared import outgoing
 from tests.hostile_links import HOSTILE
 from tests.webhook_receiver import Received, Receiver, receiver
 from workers.dispatcher.post import Answer, Letter, post, signature
-from workers.dispatcher.webhooks import ssl_context
 
-TRUST = ssl_context()
+TRUST = outgoing.trusted()
 SECRET = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
 PAYLOAD = {"type": "job.completed", "data": {"job": "é ☃"}}
 

@@ -1,15 +1,13 @@
 """Telling webhooks of events: one at a time for each webhook, many webhooks side by side."""
 
-import ssl
 import threading
 from time import monotonic
 from uuid import UUID
 
-import httpx
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from shared import metrics
+from shared import metrics, outgoing
 from shared.database.session import autocommitting
 from shared.pipeline.connections import Connections
 from workers.dispatcher import outbox
@@ -28,7 +26,7 @@ class Webhooks:
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
-        self._trust = ssl_context()
+        self._trust = outgoing.trusted()
         self._busy: set[UUID] = set()
         self._changing = threading.Lock()
 
@@ -81,8 +79,3 @@ class Webhooks:
         if answer.error is not None:
             log.info("webhook_failed", webhook=str(webhook), delivery=letter.id, status=answer.status)
         return answer.error is None
-
-
-def ssl_context() -> ssl.SSLContext:
-    """What certificates are checked with; made once, because reading all authorities takes longer than a delivery."""
-    return httpx.create_ssl_context(trust_env=False)

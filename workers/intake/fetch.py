@@ -1,6 +1,7 @@
 """Fetching an image by its link, from public addresses only (`shared.addresses`). Each redirect is checked anew."""
 
 import asyncio
+import ssl
 from dataclasses import dataclass
 from io import BytesIO
 
@@ -23,12 +24,12 @@ class Limits:
     private: bool = False
 
 
-def open_client() -> httpx.AsyncClient:
+def open_client(trust: ssl.SSLContext) -> httpx.AsyncClient:
     """The client that `fetch` expects.
 
     Nothing is asked for compressed: what is small on the way could be huge when inflated.
     """
-    return outgoing.open_client({"Accept": "image/*", "Accept-Encoding": "identity"})
+    return outgoing.open_client({"Accept": "image/*", "Accept-Encoding": "identity"}, trust)
 
 
 async def fetch(client: httpx.AsyncClient, url: str, limits: Limits) -> bytes:

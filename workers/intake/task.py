@@ -6,6 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
+from shared import outgoing
 from shared.errors import FacememError, QuotaExceeded
 from shared.jobs import stored, uploads
 from shared.jobs.delivery import ClaimedImage
@@ -25,12 +26,12 @@ def build(connections: Connections) -> tuple[Work, Save]:
     """Return the stage's work and save."""
     settings = connections.settings
     limits = Limits(settings.max_file_bytes, settings.fetch_seconds, settings.fetch_private_addresses)
-    buckets = BucketSources(settings)
+    buckets, trust = BucketSources(settings), outgoing.trusted()
 
     async def receive_all(images: list[ClaimedImage], token: UUID, belongings: Belongings | None) -> list[Outcome]:
         """Some side by side, each stored as soon as it is there. The outcomes are in the order of the images."""
         turns = asyncio.Semaphore(FETCHES_AT_ONCE)
-        async with open_client() as client:
+        async with open_client(trust) as client:
             places = Places(connections.objects, buckets, client, limits)
 
             async def received(image: ClaimedImage) -> Outcome:
