@@ -1,7 +1,7 @@
 """Who writes the captions: Ollama, or the describer when it is asked for or Ollama is not there."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from threading import Lock
 from time import monotonic
 from typing import Any, Literal
 
@@ -52,7 +52,9 @@ class Captioners:
         self._preferred = settings.captioner
         self._ollama = OllamaCaptioner.configured(settings)
         self._gate = Gate(settings.captions_at_once)
-        self._describing = Lock()
+        # It computes: several threads at once would only take the cores of other processes. And each that has ever
+        # described a face keeps memory for it, so it is always the same one that does.
+        self._describer = ThreadPoolExecutor(1, thread_name_prefix="describe")
         self._there = False
         self._asked_at = -BELIEVED_SECONDS
 
@@ -105,8 +107,11 @@ class Captioners:
         return Caption(answer, identity)
 
     def _described(self, portrait: Portrait) -> Caption:
-        with self._describing:  # it computes: several at once would only take the cores of other processes
-            crop = decode(portrait.jpeg, max_pixels=CROP_PIXELS).pixels
-            words = describe(crop, to_crop(portrait.landmarks, portrait.crop_box))
-        metrics.CAPTIONS.labels("describer").inc()
-        return Caption(words, DESCRIBER)
+        return Caption(self._describer.submit(_words, portrait).result(), DESCRIBER)
+
+
+def _words(portrait: Portrait) -> str:
+    crop = decode(portrait.jpeg, max_pixels=CROP_PIXELS).pixels
+    words = describe(crop, to_crop(portrait.landmarks, portrait.crop_box))
+    metrics.CAPTIONS.labels("describer").inc()
+    return words
