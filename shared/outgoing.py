@@ -11,7 +11,7 @@ CONNECT_SECONDS = 5.0
 
 
 def trusted() -> ssl.SSLContext:
-    """What certificates are checked with. Made once: to read all authorities takes longer than most requests do."""
+    """What certificates are checked with. To be kept: reading all authorities takes longer than most requests do."""
     return httpx.create_ssl_context(trust_env=False)
 
 

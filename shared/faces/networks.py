@@ -20,12 +20,12 @@ MIDDLE, HALF_RANGE = 127.5, 128.0  # of pixels, as the networks were trained wit
 # Runs the network of a number (0, 1, 2) on images (N, 3, H, W), and gives what it answers in its own order.
 Run = Callable[[int, np.ndarray], list[np.ndarray]]
 CELL, STRIDE = 12, 2  # pixels: what the first network sees at once, and from one place to the next
-OVERLAP = CELL - STRIDE  # pixels that a piece shares with the next; one more has a place, which the edge cuts
+OVERLAP = CELL - STRIDE  # pixels that a piece shares with the next; one pixel more has a place, as pooling rounds up
 # A piece has about so many pixels, in whole rows or whole crops: what the networks make of it stays in a core's
 # cache from one layer to the next. That is the second one; 32 bytes of it for each pixel do well. Where torch cannot
 # tell how large it is, it is taken for a mebibyte.
 PIECE_PIXELS = int(torch.cpu.get_capabilities().get("l2_cache_size") or 2**20) // 32
-CROP_PIXEL = 16 / 9  # pixels of an image, that one of a crop counts for: its network makes more of it
+CROP_WEIGHT = 16 / 9  # pixels of an image that one of a crop counts for: its network makes more numbers of it
 PIECE_ROWS = 8  # come together, so that each piece begins where a place does
 
 
@@ -61,7 +61,7 @@ class Networks:
         return scores[:, 1], shares, landmarks
 
     def _run_on_crops(self, number: int, crops: np.ndarray) -> list[np.ndarray]:
-        pixels = round(crops.shape[-1] ** 2 * CROP_PIXEL)
+        pixels = round(crops.shape[-1] ** 2 * CROP_WEIGHT)
         step = max(1, PIECE_PIXELS // pixels) if self.in_pieces else len(crops)
         pieces = [self.run(number, crops[first : first + step]) for first in range(0, len(crops), step)]
         return [np.concatenate(answers) for answers in zip(*pieces, strict=True)]
