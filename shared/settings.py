@@ -160,7 +160,7 @@ class Settings(OllamaSettings):
     run_lease_seconds: Seconds = Field(30, description="a worker not heard of for so long has lost its batch")
     max_run_seconds: Seconds = Field(1800, description="a batch that gets nothing done for so long ends its worker")
     deaf_worker_seconds: Seconds = Field(
-        60, description="a worker with nothing in hand that lets the same message lie for so long ends itself"
+        60, description="a worker with free hands that lets a message lie, or stands still, for so long ends itself"
     )
     silent_dispatcher_seconds: Seconds = Field(
         60, description="a dispatcher whose rounds do not end for so long ends itself; /readyz tells of it"

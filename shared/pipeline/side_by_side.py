@@ -36,8 +36,9 @@ class SideBySide:
         with self._changed:
             self._changed.wait_for(lambda: not self._alone)
             self._alone = True
-            self._changed.wait_for(lambda: not self._at_work)
         try:
+            with self._changed:
+                self._changed.wait_for(lambda: not self._at_work)
             yield
         finally:
             with self._changed:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from uuid import UUID
 
 import structlog
+from celery.signals import heartbeat_sent
 
 from shared import logs, metrics, tracing
 from shared.database import schema
@@ -17,14 +18,10 @@ from shared.pipeline.side_by_side import SideBySide
 from shared.pipeline.slices import take_long_slices
 from shared.pipeline.stages import PLANS, queue
 from shared.pipeline.task_events import TaskEvents
-from shared.pipeline.watchdog import Watchdog, forget_beats
+from shared.pipeline.watchdog import HEARTBEAT_SECONDS, Watchdog, forget_beats
 from shared.settings import Settings, settings
 
 log = structlog.get_logger()
-
-# Between two signs of life for Flower, which shows a worker as offline after twice that. Celery's own 2 s made them a
-# good part of what an idle worker does.
-HEARTBEAT_SECONDS = 5
 
 Build = Callable[[Connections], tuple[Work, Save]]
 
@@ -59,6 +56,7 @@ def main(stage: Stage, build: Build, at_once: Callable[[Settings], int | None] =
             run_stage(connections, Batch(stage, UUID(batch_id), tuple(image_ids)), work, save, getting_on)
 
     connections.celery.steps["consumer"].add(TaskEvents)
+    heartbeat_sent.connect(watchdog.event_loop_turns, weak=False)
     watchdog.start()
     log.info("worker_ready", stage=stage, name=name)
     connections.celery.worker_main(

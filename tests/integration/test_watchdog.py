@@ -13,10 +13,11 @@ import pytest
 
 from services.local import supervisor as module
 from shared.jobs.states import Priority, Stage
+from shared.pipeline import watchdog as watching
 from shared.pipeline.connections import Connections
 from shared.pipeline.messages import waiting_messages
 from shared.pipeline.stages import queue
-from shared.pipeline.watchdog import STUCK, Watchdog, beat
+from shared.pipeline.watchdog import EVENT_LOOP, STUCK, Watchdog, beat
 from shared.settings import Settings
 from tests.integration.worker_processes import PATIENCE, QUEUES, Workers, eventually, passed
 from tests.relay import Relay
@@ -106,6 +107,36 @@ def test_messages_that_neighbours_take_are_no_sign_of_deafness(settings: Setting
     with watchdog.at_work():
         assert watchdog.deaf_to() is None
     assert watchdog.deaf_to() is None, "it has just taken one"
+
+
+def test_a_worker_whose_event_loop_stands_still_is_started_again_while_its_neighbour_takes_everything(
+    workers: Workers, connections: Connections, new_job: Callable[..., UUID]
+) -> None:
+    workers.start()
+    workers.start(name="two")
+    os.kill(workers.supervisor.pids()["one"], signal.SIGUSR2)
+    new_job(images=5)
+    let_in(connections)
+    eventually(lambda: RESTARTED in workers.happened())
+    log = (workers.folder / "one.log").read_text()
+    assert EVENT_LOOP in log
+    assert "<lambda>" in log, "where its threads stood is not told"
+    assert workers.happened("two") == ["starting"]
+
+
+def test_an_event_loop_that_turns_is_no_sign_of_deafness(
+    settings: Settings, connections: Connections, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "HEARTBEAT_SECONDS", 0.1)
+    impatient = settings.model_copy(update={"deaf_worker_seconds": 0.3})
+    watchdog = Watchdog(Connections.of(impatient), Stage.DETECTION)
+    for _ in range(8):
+        watchdog.event_loop_turns()
+        assert watchdog.deaf_to() is None
+        sleep(0.1)
+    eventually(lambda: watchdog.deaf_to() == EVENT_LOOP)
+    with watchdog.at_work():
+        assert watchdog.deaf_to() is None, "it may be stopping, and waits for its batches"
 
 
 def test_work_that_gets_on_is_not_stuck(settings: Settings) -> None:

@@ -14,13 +14,16 @@ from shared.pipeline.stages import queue
 
 PATIENCE = 3.0
 WORKER = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from shared.jobs.states import Stage
 from shared.pipeline.run_stage import Done
 from shared.pipeline.worker import main
 
 folder = Path({folder!r})
+
+# Its main thread stands still from then on.
+signal.signal(signal.SIGUSR2, lambda *_: time.sleep(600))
 
 def work(images, token):
     {work}

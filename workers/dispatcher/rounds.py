@@ -1,6 +1,5 @@
 """Doing rounds again and again, and noticing when those on which everything depends do not end any more."""
 
-import os
 import threading
 from collections.abc import Callable
 from math import inf
@@ -14,7 +13,7 @@ from shared import metrics
 from shared.errors import TransientError
 from shared.jobs.health import Presence
 from shared.pipeline.connections import Connections
-from shared.pipeline.watchdog import LOOK_SECONDS, STUCK, beat
+from shared.pipeline.watchdog import LOOK_SECONDS, beat, end
 
 log = structlog.get_logger()
 
@@ -66,7 +65,7 @@ class Vital:
         while not pause.wait(LOOK_SECONDS):
             if (name := self.stuck()) is not None:
                 log.error("stuck", round=name, seconds=self._settings.silent_dispatcher_seconds)
-                os._exit(STUCK)
+                end()
             self.show()
             beat(self._settings.heartbeat_file)
 

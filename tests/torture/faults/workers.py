@@ -91,9 +91,11 @@ def out_of_memory(torture: Torture, rng: Random) -> None:
                 process = psutil.Process(torture.machine.pid(name))
                 _, hard = process.rlimit(resource.RLIMIT_AS)
                 process.rlimit(resource.RLIMIT_AS, (process.memory_info().vms, hard))
-                met |= bool(torture.in_hand(stage, job))
-                sleep(SHORT_OF_MEMORY_SECONDS)
-                process.rlimit(resource.RLIMIT_AS, (hard, hard))
+                try:
+                    met |= bool(torture.in_hand(stage, job))
+                    sleep(SHORT_OF_MEMORY_SECONDS)
+                finally:  # also where another fault has taken the database away
+                    process.rlimit(resource.RLIMIT_AS, (hard, hard))
         return met
 
     strike(stage, torture, rng, blow)
