@@ -2,6 +2,8 @@
 
 import threading
 
+import pytest
+
 from shared.pipeline.side_by_side import SideBySide
 
 SECONDS = 5.0
@@ -16,7 +18,7 @@ def begun(hands: SideBySide, *, alone: bool) -> tuple[threading.Event, threading
             in_hand.set()
             over.wait(SECONDS)
 
-    thread = threading.Thread(target=batch)
+    thread = threading.Thread(target=batch, daemon=True)
     thread.start()
     return in_hand, over, thread
 
@@ -50,3 +52,20 @@ def test_a_suspect_is_by_itself_and_its_turn_comes() -> None:
     for _, over, thread in (first, suspect, later, another):
         over.set()
         thread.join()
+
+
+def test_a_suspect_whose_wait_breaks_does_not_hold_up_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wait takes a lock of its own, for which memory may be too short."""
+    hands = SideBySide()
+
+    def no_memory(*_: object) -> None:
+        raise MemoryError
+
+    with hands.with_others(), monkeypatch.context() as short_of_memory:
+        short_of_memory.setattr(hands._changed, "wait", no_memory)
+        with pytest.raises(MemoryError), hands.alone():
+            pytest.fail("something else is in hand")
+    in_hand, over, thread = begun(hands, alone=False)
+    assert in_hand.wait(SECONDS)
+    over.set()
+    thread.join()
