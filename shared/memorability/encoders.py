@@ -18,7 +18,7 @@ from shared.memorability.weights import cast_layers, load_into, tensors_of
 
 VISUAL_PREFIX, TEXT_PREFIX = "visual.", "text."  # of the encoders' tensors in a bundle's weights
 
-USUAL_TOKENS = 64  # of a caption
+USUAL_TOKENS = 112  # of a caption at most: the describer's 30 to 70 words are no more
 
 VisualEncoder = OnetEncoder | SEResNet50  # both take uint8 crops (N, 224, 224, 3) and give float patches (N, P, Dv)
 
@@ -46,9 +46,10 @@ class Encoders:
         if self._text.device.type != "cpu":
             return
         for size in CPU_SIZES:
-            crops = np.zeros((size, CROP_SIZE, CROP_SIZE, 3), np.uint8)
-            for tokens in range(TOKENS, USUAL_TOKENS + 1, TOKENS):
-                self.encode(crops, ["face " * (tokens - 2)] * size)  # two are the encoder's own
+            self.encode(np.zeros((size, CROP_SIZE, CROP_SIZE, 3), np.uint8), ["face"] * size)
+            with _in_type(self._dtype, self._text):
+                for tokens in range(TOKENS, USUAL_TOKENS + 1, TOKENS):
+                    self._text.encode(["face " * (tokens - 2)] * size)  # two are the encoder's own
 
 
 def prepare(visual: VisualEncoder, text: TextEncoder, compute: Compute) -> None:
@@ -102,14 +103,19 @@ def encode(
     if not captions:
         return []
     pixels = torch.from_numpy(np.ascontiguousarray(crops))
-    with torch.autocast(text.device.type, dtype, enabled=dtype != torch.float32):
-        seen = (visual(pixels[piece].to(text.device)).half().cpu() for piece in pieces(len(pixels), text.device))
+    with _in_type(dtype, text):
+        cut = pieces(len(pixels), text.device, visual.cpu_sizes)
+        seen = (visual(pixels[piece].to(text.device)).half().cpu() for piece in cut)
         patches = [face.clone() for together in seen for face in together]  # (P, Dv) each
         encoded = text.encode(captions)
     return [
         FaceStates(face, tokens.half(), word_of_token, words)
         for face, (tokens, word_of_token, words) in zip(patches, encoded, strict=True)
     ]
+
+
+def _in_type(dtype: torch.dtype, text: TextEncoder) -> torch.autocast:
+    return torch.autocast(text.device.type, dtype, enabled=dtype != torch.float32)
 
 
 def _pinned_tokenizer(bundle: BundleFacts) -> bytes:

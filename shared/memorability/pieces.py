@@ -5,7 +5,7 @@ as many shapes as there are numbers of faces and lengths of captions: a worker's
 there are few shapes. A GPU keeps nothing of that kind, and large pieces fill it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 
@@ -14,13 +14,13 @@ GPU_MOST = 64
 TOKENS = 16  # captions are filled up to a multiple of so many, which suits a GPU as well
 
 
-def pieces(count: int, device: torch.device) -> Iterator[slice]:
-    """All of 0 .. `count`, in order. On the CPU each piece has one of CPU_SIZES: none is filled in, so that one costs
+def pieces(count: int, device: torch.device, cpu_sizes: Sequence[int] = CPU_SIZES) -> Iterator[slice]:
+    """All of 0 .. `count`, in order. On the CPU each piece has one of `cpu_sizes`: none is filled in, so that one costs
     what one costs.
     """
     start = 0
     while left := count - start:
-        size = next(size for size in CPU_SIZES if size <= left) if device.type == "cpu" else min(GPU_MOST, left)
+        size = next(size for size in cpu_sizes if size <= left) if device.type == "cpu" else min(GPU_MOST, left)
         yield slice(start, start + size)
         start += size
 

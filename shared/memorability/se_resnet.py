@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from shared.memorability.pieces import CPU_SIZES
 from shared.memorability.preprocessing import vggface2_input
 
 BLOCKS = (3, 4, 6, 3)  # bottlenecks in each of the four stages
@@ -86,6 +87,8 @@ def stage(channels_in: int, channels: int, blocks: int, stride: int) -> nn.Seque
 
 class SEResNet50(nn.Module):
     """Crops to 7 x 7 patches of 2048 numbers, none of them negative. The classifier of identities is left out."""
+
+    cpu_sizes = CPU_SIZES  # its many weights are read once for all crops of a piece
 
     def __init__(self) -> None:
         super().__init__()

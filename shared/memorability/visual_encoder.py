@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from shared.memorability.pieces import CPU_SIZES
 from shared.memorability.preprocessing import at_side, mtcnn_input
 
 CHANNELS = 128  # of O-Net's last convolution
@@ -41,6 +42,9 @@ class OnetConvolutions(nn.Module):
 
 class OnetEncoder(nn.Module):
     """One O-Net at each of several sizes of the crop, on one grid of patches."""
+
+    # Its maps are large: twice as many crops at once take twice the memory, and are hardly faster.
+    cpu_sizes = CPU_SIZES[1:]
 
     def __init__(self, sides: list[int], grid: tuple[int, int], *, mirrored: bool = True) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
 """The embedding stage: reads crops and captions; writes patches and tokens, one object for a batch."""
 
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from threading import Lock
 from uuid import UUID
 
 import numpy as np
@@ -28,7 +28,9 @@ CROP_PIXELS = 1_000_000
 def build(connections: Connections) -> tuple[Work, Save]:
     """Load the default bundle's encoders; return the stage's work and save. Other bundles are loaded as jobs come."""
     settings = connections.settings
-    computing = Lock()  # one batch at a time, while others come from storage or go there
+    # One batch at a time, while others come from storage or go there. Always in the same thread: each that has ever
+    # computed keeps memory for it.
+    computing = ThreadPoolExecutor(1, thread_name_prefix="encode")
     use_threads(settings.threads)
     compute = Compute.of(settings)
     catalogue = Catalogue(settings.bundle, settings.bundles_folder)
@@ -40,7 +42,12 @@ def build(connections: Connections) -> tuple[Work, Save]:
             return encoders
 
     loaded = Loaded(catalogue, load)
-    loaded.default(settings.bundle_digest)
+    computing.submit(loaded.default, settings.bundle_digest).result()
+
+    def encoded(images: list[ClaimedImage], faces: list[Face], crops: np.ndarray) -> bytes:
+        encoders = loaded.of(images[0].bundle)  # a batch is of one job, and a job has one bundle
+        states = encoders.encode(crops, [face.caption or "" for face in faces])
+        return pack({face.id: state for face, state in zip(faces, states, strict=True)})
 
     def packed(images: list[ClaimedImage]) -> bytes:
         """Their faces' states. Crops and states are let go of here: storage may be waited for long."""
@@ -49,10 +56,7 @@ def build(connections: Connections) -> tuple[Work, Save]:
         crops = np.empty((len(faces), CROP_SIZE, CROP_SIZE, 3), np.uint8)
         for place, face in enumerate(faces):
             crops[place] = decode(connections.objects.get(face.crop_key or ""), max_pixels=CROP_PIXELS).pixels
-        with computing:
-            encoders = loaded.of(images[0].bundle)  # a batch is of one job, and a job has one bundle
-            states = encoders.encode(crops, [face.caption or "" for face in faces])
-            return pack({face.id: state for face, state in zip(faces, states, strict=True)})
+        return computing.submit(encoded, images, faces, crops).result()
 
     def work(images: list[ClaimedImage], token: UUID) -> list[Outcome]:
         content = packed(images)
