@@ -47,7 +47,7 @@ class Encoders:
             return
         for size in CPU_SIZES:
             self.encode(np.zeros((size, CROP_SIZE, CROP_SIZE, 3), np.uint8), ["face"] * size)
-            with _in_type(self._dtype, self._text):
+            with _autocast(self._dtype, self._text):
                 for tokens in range(TOKENS, USUAL_TOKENS + 1, TOKENS):
                     self._text.encode(["face " * (tokens - 2)] * size)  # two are the encoder's own
 
@@ -103,7 +103,7 @@ def encode(
     if not captions:
         return []
     pixels = torch.from_numpy(np.ascontiguousarray(crops))
-    with _in_type(dtype, text):
+    with _autocast(dtype, text):
         cut = pieces(len(pixels), text.device, visual.cpu_sizes)
         seen = (visual(pixels[piece].to(text.device)).half().cpu() for piece in cut)
         patches = [face.clone() for together in seen for face in together]  # (P, Dv) each
@@ -114,7 +114,7 @@ def encode(
     ]
 
 
-def _in_type(dtype: torch.dtype, text: TextEncoder) -> torch.autocast:
+def _autocast(dtype: torch.dtype, text: TextEncoder) -> torch.autocast:
     return torch.autocast(text.device.type, dtype, enabled=dtype != torch.float32)
 
 

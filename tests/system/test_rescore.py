@@ -39,8 +39,13 @@ def ended(client: Facemem, job: UUID) -> None:
     }
 
 
+def lines_of(running: Running, stage: str, event: str) -> list[str]:
+    lines = (running.system.folder.logs / f"{stage}-1.log").read_text().splitlines()
+    return [line for line in lines if event in line]
+
+
 def batches_done(running: Running, stage: str) -> int:
-    return (running.system.folder.logs / f"{stage}-1.log").read_text().count("batch_done")
+    return len(lines_of(running, stage, "batch_done"))
 
 
 def refused_because(running: Running, job: UUID, why: str) -> bool:
@@ -107,6 +112,9 @@ def test_a_bundle_that_workers_lack_or_have_damaged_is_waited_for(start: Start, 
         for worker in running.workers("embedding"):
             worker.resume()
         wait_until(lambda: refused_because(running, job, "damaged"), seconds=90)
+        told = lines_of(running, "embedding", "bundle_not_loaded")
+        assert told, "the log says why"
+        assert all(str(job) in line for line in told), "nobody finds the line by its job"
         shutil.move(mine.path, tmp_path / "away")
         wait_until(lambda: refused_because(running, job, "has no bundle"))
         assert running.scalar("select count(*) from attempts where reason = 'bundle_unavailable'") == 0

@@ -1,6 +1,7 @@
 """The embedding stage: reads crops and captions; writes patches and tokens, one object for a batch."""
 
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from functools import partial
 from uuid import UUID
 
@@ -56,7 +57,8 @@ def build(connections: Connections) -> tuple[Work, Save]:
         crops = np.empty((len(faces), CROP_SIZE, CROP_SIZE, 3), np.uint8)
         for place, face in enumerate(faces):
             crops[place] = decode(connections.objects.get(face.crop_key or ""), max_pixels=CROP_PIXELS).pixels
-        return computing.submit(encoded, images, faces, crops).result()
+        # What is logged there is about this batch: its fields go with it.
+        return computing.submit(copy_context().run, encoded, images, faces, crops).result()
 
     def work(images: list[ClaimedImage], token: UUID) -> list[Outcome]:
         content = packed(images)
